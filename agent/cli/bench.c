@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/bundle.h"
+#include "agent/cli/cli.h"
+#include "base/json_writer.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const char usage[] =
+    "usage: eddy bench MODEL [OPTIONS]\n"
+    "Times a model on this machine with pseudo-random inputs, after 10 warm-up runs.\n\n"
+    "      --threads N   threads of one inference; this version runs on 1 (the output says what ran)\n"
+    "      --runs R      timed runs (default: about half a second's worth)\n"
+    "      --cpu NAME    kernels: scalar, avx2, avx512, avx512vnni, neon (default: the best of this CPU)\n"
+    "      --json        one JSON line\n";
+
+enum { WARM_UP_RUNS = 10, RUNS_MAX = 1000000 };
+
+static double now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+static uint32_t next_random(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u; /* Numerical Recipes' linear congruence: the same inputs on every machine */
+    return *state >> 8;
+}
+
+static void fill_inputs(const struct model *model, struct run *run)
+{
+    uint32_t state = 1;
+    for (int i = 0; i < model_input_count(model); i++) {
+        struct tensor *tensor = run_input(run, i);
+        size_t bytes = tensor_bytes(tensor);
+        if (tensor->dtype == DTYPE_F32) {
+            float *values = tensor->data;
+            for (size_t k = 0; k < bytes / sizeof *values; k++)
+                values[k] = (float)next_random(&state) / (float)(1 << 23) - 1.0f;
+        } else if (tensor->dtype == DTYPE_I8 || tensor->dtype == DTYPE_U8) {
+            uint8_t *values = tensor->data;
+            for (size_t k = 0; k < bytes; k++)
+                values[k] = (uint8_t)next_random(&state);
+        } else {
+            memset(tensor->data, 0, bytes);
+        }
+    }
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static long peak_kb(void)
+{
+    char line[128];
+    long kb = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "VmHWM: %ld", &kb) == 1)
+            break;
+    }
+    if (file != NULL)
+        fclose(file);
+    return kb;
+}
+
+struct bench_result {
+    double load_ms, first_ms, median_ms, min_ms, p95_ms;
+    int runs;
+};
+
+static int time_runs(struct run *run, int runs, struct bench_result *result)
+{
+    double start = now_ms();
+    run_execute(run);
+    result->first_ms = now_ms() - start;
+    double warm = now_ms();
+    for (int i = 0; i < WARM_UP_RUNS; i++)
+        run_execute(run);
+    double one = (now_ms() - warm) / WARM_UP_RUNS;
+    if (runs == 0)
+        runs = one > 0 ? (int)(500 / one) : RUNS_MAX;
+    runs = runs < 5 ? 5 : runs > RUNS_MAX ? RUNS_MAX : runs;
+    double *times = malloc((size_t)runs * sizeof *times);
+    if (times == NULL)
+        return -1;
+    for (int i = 0; i < runs; i++) {
+        start = now_ms();
+        run_execute(run);
+        times[i] = now_ms() - start;
+    }
+    qsort(times, (size_t)runs, sizeof *times, compare);
+    result->runs = runs;
+    result->median_ms = times[runs / 2];
+    result->min_ms = times[0];
+    result->p95_ms = times[(int)(0.95 * (runs - 1))];
+    free(times);
+    return 0;
+}
+
+static void print_json(const char *path, const struct model *model, const struct bench_result *result)
+{
+    char text[4096];
+    const char *name = strrchr(path, '/');
+    struct json_writer writer;
+    json_writer_init(&writer, text, sizeof text);
+    json_object_begin(&writer);
+    json_key(&writer, "model");
+    json_string(&writer, name != NULL ? name + 1 : path);
+    json_key(&writer, "cpu");
+    json_string(&writer, model_cpu(model));
+    const struct { const char *key; double value; } numbers[] = {
+        {"threads", 1}, {"runs", result->runs}, {"load_ms", result->load_ms}, {"first_ms", result->first_ms}, {"med_ms", result->median_ms},
+        {"min_ms", result->min_ms}, {"p95_ms", result->p95_ms}};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        json_key(&writer, numbers[i].key);
+        json_float(&writer, numbers[i].value);
+    }
+    json_key(&writer, "macs");
+    json_integer(&writer, (int64_t)model_macs(model));
+    json_key(&writer, "arena_bytes");
+    json_integer(&writer, (int64_t)model_memory(model));
+    json_key(&writer, "peak_kb");
+    json_integer(&writer, peak_kb());
+    json_object_end(&writer);
+    json_writer_finish(&writer);
+    puts(text);
+}
+
+static void print_text(const char *path, const struct model *model, const struct bench_result *result)
+{
+    printf("%s  kernels %s, 1 thread, %d runs\n", path, model_cpu(model), result->runs);
+    printf("  load %.2f ms, first %.3f ms, median %.4f ms, min %.4f ms, p95 %.4f ms\n", result->load_ms, result->first_ms, result->median_ms,
+           result->min_ms, result->p95_ms);
+    printf("  %.1f MMAC, %.1f GMAC/s, arena %.2f MB, peak RSS %.1f MB\n", (double)model_macs(model) / 1e6,
+           (double)model_macs(model) / result->median_ms / 1e6, (double)model_memory(model) / 1e6, (double)peak_kb() / 1024);
+}
+
+static int bench(const char *path, const struct model_options *options, int runs, bool json)
+{
+    struct error error;
+    struct bundle bundle;
+    struct run *run = NULL;
+    struct bench_result result = {0};
+    double start = now_ms();
+    if (bundle_open(path, options, &bundle, &error) != ERROR_NONE)
+        return cli_fail("bench", &error);
+    int status = CLI_DONE;
+    if (run_new(bundle.model, &run, &error) != ERROR_NONE) {
+        status = cli_fail("bench", &error);
+    } else {
+        result.load_ms = now_ms() - start;
+        fill_inputs(bundle.model, run);
+        if (time_runs(run, runs, &result) != 0)
+            status = CLI_FAILED;
+        else if (json)
+            print_json(path, bundle.model, &result);
+        else
+            print_text(path, bundle.model, &result);
+    }
+    run_free(run);
+    bundle_close(&bundle);
+    return status;
+}
+
+int cli_bench(int count, char **arguments)
+{
+    static const struct option options[] = {{"threads", required_argument, NULL, 't'}, {"runs", required_argument, NULL, 'r'},
+                                            {"cpu", required_argument, NULL, 'u'},     {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},          {0}};
+    struct model_options model_options = {0};
+    int runs = 0;
+    bool json = false;
+    for (int option; (option = getopt_long(count, arguments, "h", options, NULL)) != -1;) {
+        switch (option) {
+        case 't':
+            if (atoi(optarg) < 1)
+                return cli_usage(usage, CLI_USAGE);
+            break;
+        case 'r': runs = atoi(optarg); break;
+        case 'u': model_options.cpu = optarg; break;
+        case 'j': json = true; break;
+        case 'h': return cli_usage(usage, CLI_DONE);
+        default: return cli_usage(usage, CLI_USAGE);
+        }
+    }
+    if (optind != count - 1 || runs < 0)
+        return cli_usage(usage, CLI_USAGE);
+    return bench(arguments[optind], &model_options, runs, json);
+}

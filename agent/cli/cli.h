@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cli.h: the commands of the program `eddy`, one file each. A command gets its own arguments (arguments[0] is its name), prints data to
+ * stdout and problems to stderr, and returns the exit status: CLI_DONE, CLI_FAILED or CLI_USAGE. */
+#ifndef EDDY_AGENT_CLI_H
+#define EDDY_AGENT_CLI_H
+
+#include "base/error.h"
+#include "transport/link.h"
+
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_UNSUPPORTED = 3 };
+
+typedef int cli_command(int count, char **arguments);
+
+cli_command cli_check, cli_infer, cli_bench, cli_model, cli_tail, cli_ctl, cli_demo, cli_sample_config;
+
+int cli_usage(const char *text, int status);                /* prints it to stdout (CLI_DONE) or stderr; returns status */
+int cli_fail(const char *command, const struct error *error); /* prints "eddy infer: message"; returns CLI_FAILED */
+
+/* A link for the life of one command: opens, waits until it is connected or timeout_us has passed. */
+struct cli_link;
+MUST_CHECK enum error_code cli_link_open(const char *url, const char *const *filters, int filter_count, int64_t timeout_us,
+                                         struct cli_link **link_out, struct error *error);
+void cli_link_close(struct cli_link *link);
+struct link *cli_link_get(struct cli_link *link);
+/* The next message; false: none until the deadline (monotonic), or the user asked to stop. Release it with link_message_release. */
+bool cli_link_receive(struct cli_link *link, struct link_message *message_out, int64_t deadline_us);
+
+#endif

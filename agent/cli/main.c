@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * eddy: the command-line tool. */
+#include "agent/cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name, *help;
+    cli_command *run;
+} commands[] = {
+    {"check", "check a configuration and its models", cli_check},
+    {"infer", "run a model on files, as a pipeline would", cli_infer},
+    {"bench", "time a model on this machine", cli_bench},
+    {"model", "inspect a model, run it on tensors, test it against stored vectors", cli_model},
+    {"tail", "decode result messages from a broker to NDJSON", cli_tail},
+    {"ctl", "send a command to a running agent", cli_ctl},
+    {"demo", "run the factory demo on a private broker", cli_demo},
+    {"sample-config", "print the commented default configuration", cli_sample_config},
+};
+
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+int cli_usage(const char *text, int status)
+{
+    fputs(text, status == CLI_DONE ? stdout : stderr);
+    return status;
+}
+
+int cli_fail(const char *command, const struct error *error)
+{
+    fprintf(stderr, "eddy %s: %s\n", command, error->message);
+    return CLI_FAILED;
+}
+
+static int print_help(int status)
+{
+    FILE *file = status == CLI_DONE ? stdout : stderr;
+    fputs("usage: eddy COMMAND [OPTIONS]\n\n", file);
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        fprintf(file, "  %-14s %s\n", commands[i].name, commands[i].help);
+    fputs("\n`eddy COMMAND --help` says more. Exit status: 0 done, 1 failed, 2 usage.\n", file);
+    return status;
+}
+
+int main(int count, char **arguments)
+{
+    if (count < 2)
+        return print_help(CLI_USAGE);
+    if (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "help") == 0)
+        return print_help(CLI_DONE);
+    if (strcmp(arguments[1], "--version") == 0) {
+        puts("eddy " EDDY_VERSION);
+        return CLI_DONE;
+    }
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(arguments[1], commands[i].name) == 0) {
+            if (count > 2 && strcmp(arguments[2], "--version") == 0) {
+                puts("eddy " EDDY_VERSION);
+                return CLI_DONE;
+            }
+            return commands[i].run(count - 1, arguments + 1);
+        }
+    }
+    fprintf(stderr, "eddy: unknown command \"%s\"\n", arguments[1]);
+    return print_help(CLI_USAGE);
+}

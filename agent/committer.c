@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/committer.h"
+
+#include "agent/batch.h"
+#include "agent/uplink.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BATCHES_PER_COMMIT = 16,
+    INPUTS_PER_COMMIT = 4096,
+    REMOVALS_WAITING_MAX = 256,
+    REMOVALS_PER_COMMIT_IDLE = 32,  /* so many confirmed batches are worth a commit of their own */
+    REMOVAL_DELAY_US = 200000,
+    OFFLINE_LINGER_US = 20000,      /* linger 0 while nothing can be sent: group a little, hold inputs not long */
+    IDLE_WAIT_US = 1000000,
+    STORAGE_RETRY_US = 500000,
+    END_WAIT_US = 1000000,
+};
+
+/* What link callbacks leave for the thread. */
+struct confirmation {
+    int64_t first_seq;
+    int reason_code;
+};
+
+struct committer {
+    struct committer_options options;
+    pthread_t thread;
+    bool running;
+
+    pthread_mutex_t lock;             /* guards the pipelines' order lists, job->done and all down to the blank line */
+    pthread_cond_t wake;
+    bool stopping, signalled;
+    struct confirmation confirmations[REMOVALS_WAITING_MAX];
+    int confirmation_count, jobs_waiting;
+    bool connected, connection_changed;
+    struct committer_statistics statistics;
+
+    struct uplink uplink;             /* from here on the thread's own */
+    struct batch_encoder *encoder;
+    struct outbox_batch batches[BATCHES_PER_COMMIT];
+    char *bodies[BATCHES_PER_COMMIT];
+    size_t body_capacity;
+    struct pipeline *batch_pipelines[BATCHES_PER_COMMIT];
+    int batch_count;
+    char *raw;
+    size_t raw_capacity;
+    struct job_list consumed;         /* all their lines are in this commit's batches */
+    struct outbox_input *inputs;      /* [INPUTS_PER_COMMIT] */
+    struct link_message **messages;   /* [INPUTS_PER_COMMIT] */
+    int64_t removals[2 * REMOVALS_WAITING_MAX];
+    int removal_count;
+    int64_t removals_since_us, end_by_us;
+};
+
+static size_t largest_batch(const struct committer_options *options)
+{
+    size_t largest = 0;
+    for (int i = 0; i < options->pipeline_count; i++) {
+        size_t bytes = (size_t)options->pipelines[i].config->sink.max_bytes;
+        largest = bytes > largest ? bytes : largest;
+    }
+    return largest;
+}
+
+enum error_code committer_new(const struct committer_options *options, struct committer **committer_out, struct error *error)
+{
+    struct committer *committer = calloc(1, sizeof *committer);
+    if (committer == NULL)
+        return error_set(error, ERROR_LIMIT, "no memory for the committer");
+    committer->options = *options;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&committer->lock, NULL);
+    pthread_cond_init(&committer->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    job_list_init(&committer->consumed);
+    committer->raw_capacity = largest_batch(options) + 1;
+    committer->body_capacity = batch_bound(committer->raw_capacity);
+    committer->raw = malloc(committer->raw_capacity);
+    committer->inputs = calloc(INPUTS_PER_COMMIT, sizeof *committer->inputs);
+    committer->messages = calloc(INPUTS_PER_COMMIT, sizeof *committer->messages);
+    bool enough = committer->raw != NULL && committer->inputs != NULL && committer->messages != NULL;
+    for (int i = 0; i < BATCHES_PER_COMMIT; i++)
+        enough = (committer->bodies[i] = malloc(committer->body_capacity)) != NULL && enough;
+    enum error_code code = enough ? batch_encoder_new(&committer->encoder, error)
+                                  : error_set(error, ERROR_LIMIT, "no memory for batches of %zu bytes", committer->raw_capacity);
+    if (code != ERROR_NONE) {
+        committer_free(committer);
+        return code;
+    }
+    uplink_init(&committer->uplink, options->outbox, options->agent_id);
+    outbox_get_statistics(options->outbox, &committer->statistics.outbox);
+    *committer_out = committer;
+    return ERROR_NONE;
+}
+
+void committer_free(struct committer *committer)
+{
+    if (committer == NULL)
+        return;
+    batch_encoder_free(committer->encoder);
+    for (int i = 0; i < BATCHES_PER_COMMIT; i++)
+        free(committer->bodies[i]);
+    free(committer->messages);
+    free(committer->inputs);
+    free(committer->raw);
+    pthread_cond_destroy(&committer->wake);
+    pthread_mutex_destroy(&committer->lock);
+    free(committer);
+}
+
+void committer_set_links(struct committer *committer, struct link *local, struct link *upstream)
+{
+    committer->options.local = local;
+    committer->options.upstream = upstream;
+    committer->uplink.link = upstream;
+}
+
+static void wake_locked(struct committer *committer)
+{
+    committer->signalled = true;
+    pthread_cond_signal(&committer->wake);
+}
+
+void committer_admit(struct committer *committer, struct job *const *jobs, int count)
+{
+    pthread_mutex_lock(&committer->lock);
+    for (int i = 0; i < count; i++) {
+        job_list_push(&jobs[i]->pipeline->order, jobs[i]);
+        jobs[i]->delivery->jobs_open++;
+        committer->jobs_waiting++;
+    }
+    pthread_mutex_unlock(&committer->lock);
+}
+
+void committer_take(struct committer *committer, struct job *job)
+{
+    pthread_mutex_lock(&committer->lock);
+    job->done = true;
+    if (job->pipeline->order.head == job) /* others wait for one before them, which will wake the thread */
+        wake_locked(committer);
+    pthread_mutex_unlock(&committer->lock);
+}
+
+void committer_published(struct committer *committer, uint64_t ticket, int reason_code)
+{
+    if (ticket == 0)
+        return;
+    pthread_mutex_lock(&committer->lock);
+    /* never more than are in flight; one that does not fit would only be sent again */
+    if (committer->confirmation_count < REMOVALS_WAITING_MAX)
+        committer->confirmations[committer->confirmation_count++] =
+            (struct confirmation){.first_seq = (int64_t)ticket - 1, .reason_code = reason_code};
+    wake_locked(committer);
+    pthread_mutex_unlock(&committer->lock);
+}
+
+static void set_connected(struct committer *committer, bool connected)
+{
+    pthread_mutex_lock(&committer->lock);
+    committer->connected = connected;
+    committer->connection_changed = true;
+    wake_locked(committer);
+    pthread_mutex_unlock(&committer->lock);
+}
+
+void committer_connected(struct committer *committer)
+{
+    set_connected(committer, true);
+}
+
+void committer_disconnected(struct committer *committer)
+{
+    set_connected(committer, false);
+}
+
+void committer_get_statistics(struct committer *committer, struct committer_statistics *statistics_out)
+{
+    pthread_mutex_lock(&committer->lock);
+    *statistics_out = committer->statistics;
+    statistics_out->jobs_waiting = committer->jobs_waiting;
+    pthread_mutex_unlock(&committer->lock);
+}
+
+/* Moves what is answered, in order, from a pipeline's order to its ready list. */
+static void collect_locked(struct pipeline *pipeline, int64_t now_us)
+{
+    while (pipeline->order.head != NULL && pipeline->order.head->done) {
+        struct job *job = job_list_pop(&pipeline->order);
+        if (pipeline->ready.count == 0)
+            pipeline->ready_since_us = now_us;
+        job_list_push(&pipeline->ready, job);
+        pipeline->ready_results += job->line_count;
+        pipeline->ready_bytes += (int64_t)(job->lines_length + (size_t)job->line_count * (job->head_length + job->middle_length + 24));
+    }
+}
+
+static void apply_confirmations_locked(struct committer *committer)
+{
+    for (int i = 0; i < committer->confirmation_count; i++) {
+        const struct confirmation *confirmation = &committer->confirmations[i];
+        if (!uplink_confirm(&committer->uplink, confirmation->first_seq))
+            continue;
+        if (confirmation->reason_code >= 0x80) {
+            committer->statistics.refused_batches++;
+            log_error("the upstream broker refused the batch from seq %lld for good (reason 0x%02x): it is dropped",
+                      (long long)confirmation->first_seq, (unsigned)confirmation->reason_code);
+        }
+        if (committer->removal_count == 0)
+            committer->removals_since_us = clock_monotonic_us();
+        committer->removals[committer->removal_count++] = confirmation->first_seq;
+    }
+    committer->confirmation_count = 0;
+}
+
+static bool is_full(const struct pipeline *pipeline)
+{
+    return pipeline->ready_results >= pipeline->config->sink.batch || pipeline->ready_bytes >= pipeline->config->sink.max_bytes;
+}
+
+/* When this pipeline's ready results should go; now_us or less: at once. */
+static int64_t due_at(struct committer *committer, const struct pipeline *pipeline, int64_t now_us, bool stopping)
+{
+    if (pipeline->ready.count == 0)
+        return INT64_MAX;
+    if (pipeline->ready_results == 0 || is_full(pipeline) || stopping)
+        return now_us;
+    int64_t linger_us = pipeline->config->sink.linger_us;
+    if (linger_us == 0)
+        linger_us = uplink_is_eager(&committer->uplink) ? 0 : OFFLINE_LINGER_US;
+    return pipeline->ready_since_us + linger_us;
+}
+
+static void consume(struct committer *committer, struct pipeline *pipeline)
+{
+    struct job *job = job_list_pop(&pipeline->ready);
+    job_list_push(&committer->consumed, job);
+}
+
+static struct outbox_input input_of(const struct job *job)
+{
+    return (struct outbox_input){.packet_id = job->delivery->message.packet_id, .content_hash = job->delivery->content_hash};
+}
+
+/* A redelivered input whose result was committed before, or is in this very commit: acknowledged again, no second seq. */
+static bool was_committed(struct committer *committer, const struct job *job)
+{
+    if (!job->delivery->message.duplicate || job->lines_at > 0 || job->delivery->message.qos == 0)
+        return false;
+    struct outbox_input input = input_of(job);
+    for (const struct job *other = committer->consumed.head; other != NULL; other = other->next) {
+        struct outbox_input earlier = input_of(other);
+        if (other->pipeline == job->pipeline && other->delivery != job->delivery && earlier.packet_id == input.packet_id &&
+            earlier.content_hash == input.content_hash)
+            return true;
+    }
+    return outbox_was_taken(committer->options.outbox, &input);
+}
+
+static void account(struct pipeline *pipeline, size_t bytes, int results)
+{
+    pipeline->ready_results -= results;
+    pipeline->ready_bytes -= (int64_t)bytes;
+}
+
+/* Formats the pipeline's oldest results as one batch from *next_seq on. */
+static void close_batch(struct committer *committer, struct pipeline *pipeline, int64_t *next_seq)
+{
+    size_t raw_bytes = 0, limit = (size_t)pipeline->config->sink.max_bytes;
+    int count = 0;
+    int64_t first_seq = *next_seq;
+    while (pipeline->ready.head != NULL && count < pipeline->config->sink.batch && committer->consumed.count < INPUTS_PER_COMMIT) {
+        struct job *job = pipeline->ready.head;
+        if (was_committed(committer, job)) {
+            atomic_fetch_add_explicit(&pipeline->redelivered, 1, memory_order_relaxed);
+            account(pipeline, job->lines_length + (size_t)job->line_count * (job->head_length + job->middle_length + 24), job->line_count);
+            job->lines_at = job->lines_length;
+        }
+        size_t before = raw_bytes;
+        if (job_format_line(job, *next_seq, committer->raw, limit, &raw_bytes)) {
+            account(pipeline, raw_bytes - before, 1);
+            (*next_seq)++;
+            count++;
+        } else if (job_has_lines(job)) {
+            break; /* the batch is full */
+        }
+        if (!job_has_lines(job))
+            consume(committer, pipeline);
+    }
+    if (pipeline->ready.head == NULL)
+        pipeline->ready_bytes = pipeline->ready_results = 0;
+    if (count == 0)
+        return;
+    struct outbox_batch *batch = &committer->batches[committer->batch_count];
+    char *body = committer->bodies[committer->batch_count];
+    *batch = (struct outbox_batch){.first_seq = first_seq, .last_seq = *next_seq - 1, .pipeline = pipeline->config->name, .count = count, .body = body};
+    batch->encoding = batch_encode(committer->encoder, pipeline->config->sink.compression, pipeline->config->sink.compress_above,
+                                   committer->raw, raw_bytes, body, &batch->body_bytes);
+    committer->batch_pipelines[committer->batch_count++] = pipeline;
+}
+
+static void close_due_batches(struct committer *committer, bool stopping)
+{
+    int64_t now = clock_monotonic_us(), next_seq = outbox_next_seq(committer->options.outbox);
+    for (int i = 0; i < committer->options.pipeline_count; i++) {
+        struct pipeline *pipeline = &committer->options.pipelines[i];
+        while (committer->batch_count < BATCHES_PER_COMMIT && committer->consumed.count < INPUTS_PER_COMMIT &&
+               due_at(committer, pipeline, now, stopping) <= now)
+            close_batch(committer, pipeline, &next_seq);
+    }
+}
+
+static size_t list_inputs(struct committer *committer)
+{
+    size_t count = 0;
+    for (struct job *job = committer->consumed.head; job != NULL; job = job->next) {
+        if (job->delivery->message.qos > 0 && job->line_count > 0)
+            committer->inputs[count++] = input_of(job);
+    }
+    return count;
+}
+
+/* Waits out a storage that fails: results stay here, their inputs unacknowledged, so the broker holds the rest back. */
+static bool commit(struct committer *committer)
+{
+    size_t input_count = list_inputs(committer);
+    struct error error;
+    for (;;) {
+        enum error_code code = outbox_commit(committer->options.outbox, committer->batches, (size_t)committer->batch_count, committer->inputs,
+                                             input_count, committer->removals, (size_t)committer->removal_count, &error);
+        if (code == ERROR_NONE)
+            return true;
+        log_error("%s", error.message);
+        pthread_mutex_lock(&committer->lock);
+        committer->statistics.storage_errors++;
+        bool stopping = committer->stopping;
+        pthread_mutex_unlock(&committer->lock);
+        if (stopping)
+            return false;
+        struct timespec pause = {.tv_nsec = STORAGE_RETRY_US * 1000};
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* Gives the consumed jobs back; acknowledges the deliveries whose last job this was. */
+static void acknowledge(struct committer *committer, bool committed)
+{
+    int64_t now = clock_monotonic_us();
+    size_t count = 0;
+    struct delivery *finished = NULL;
+    struct job *job;
+    pthread_mutex_lock(&committer->lock);
+    while ((job = job_list_pop(&committer->consumed)) != NULL) {
+        struct delivery *delivery = job->delivery;
+        committer->jobs_waiting--;
+        if (committed) {
+            atomic_fetch_add_explicit(&job->pipeline->results_out, (unsigned)job->line_count, memory_order_relaxed);
+            latency_add(&job->pipeline->latency, now - delivery->message.arrived_us);
+        }
+        if (--delivery->jobs_open == 0) {
+            committer->messages[count++] = &delivery->message;
+            delivery->next = finished;
+            finished = delivery;
+        }
+        job_pool_give(committer->options.pool, job);
+    }
+    pthread_mutex_unlock(&committer->lock);
+    if (committed && count > 0)
+        link_acknowledge(committer->options.local, committer->messages, count);
+    while (finished != NULL) {
+        struct delivery *next = finished->next;
+        link_message_release(&finished->message);
+        job_pool_give_delivery(committer->options.pool, finished);
+        finished = next;
+    }
+}
+
+static void send_batches(struct committer *committer)
+{
+    for (int i = 0; i < committer->batch_count; i++) {
+        atomic_fetch_add_explicit(&committer->batch_pipelines[i]->bytes_out, committer->batches[i].body_bytes, memory_order_relaxed);
+        uplink_offer(&committer->uplink, &committer->batches[i]);
+    }
+    committer->batch_count = 0;
+    uplink_send(&committer->uplink);
+}
+
+static int64_t next_deadline(struct committer *committer, int64_t now_us)
+{
+    int64_t deadline = now_us + IDLE_WAIT_US;
+    for (int i = 0; i < committer->options.pipeline_count; i++) {
+        int64_t due = due_at(committer, &committer->options.pipelines[i], now_us, false);
+        deadline = due < deadline ? due : deadline;
+    }
+    if (committer->removal_count > 0 && committer->removals_since_us + REMOVAL_DELAY_US < deadline)
+        deadline = committer->removals_since_us + REMOVAL_DELAY_US;
+    return deadline;
+}
+
+/* Waits for something to do and collects it. Returns true once it is time to end. */
+static bool wait_and_collect(struct committer *committer)
+{
+    int64_t deadline_us = next_deadline(committer, clock_monotonic_us());
+    struct timespec deadline = {.tv_sec = deadline_us / 1000000, .tv_nsec = deadline_us % 1000000 * 1000};
+    pthread_mutex_lock(&committer->lock);
+    while (!committer->signalled && !committer->stopping) {
+        if (pthread_cond_timedwait(&committer->wake, &committer->lock, &deadline) != 0)
+            break;
+    }
+    committer->signalled = false;
+    bool stopping = committer->stopping, changed = committer->connection_changed, connected = committer->connected;
+    committer->connection_changed = false;
+    apply_confirmations_locked(committer);
+    int64_t now = clock_monotonic_us();
+    for (int i = 0; i < committer->options.pipeline_count; i++)
+        collect_locked(&committer->options.pipelines[i], now);
+    pthread_mutex_unlock(&committer->lock);
+    if (changed) {
+        uplink_disconnected(&committer->uplink); /* what an earlier connection had in flight is sent again */
+        if (connected)
+            uplink_connected(&committer->uplink);
+    }
+    return stopping;
+}
+
+static void publish_statistics(struct committer *committer, bool committed)
+{
+    struct outbox_statistics outbox;
+    outbox_get_statistics(committer->options.outbox, &outbox);
+    pthread_mutex_lock(&committer->lock);
+    committer->statistics.outbox = outbox;
+    committer->statistics.in_flight = committer->uplink.in_flight_count;
+    committer->statistics.replayed_batches = committer->uplink.replayed;
+    committer->statistics.commits += committed;
+    pthread_mutex_unlock(&committer->lock);
+}
+
+static bool nothing_ready(const struct committer *committer)
+{
+    for (int i = 0; i < committer->options.pipeline_count; i++) {
+        if (committer->options.pipelines[i].ready.count > 0)
+            return false;
+    }
+    return true;
+}
+
+static bool removals_due(const struct committer *committer, bool stopping)
+{
+    return committer->removal_count > 0 &&
+           (stopping || committer->removal_count >= REMOVALS_PER_COMMIT_IDLE ||
+            clock_monotonic_us() - committer->removals_since_us >= REMOVAL_DELAY_US);
+}
+
+/* A clean end waits a moment for what is in flight: confirmed now, it is not sent twice after the next start. */
+static bool may_end(struct committer *committer)
+{
+    int64_t now = clock_monotonic_us();
+    if (committer->end_by_us == 0)
+        committer->end_by_us = now + END_WAIT_US;
+    bool idle = committer->uplink.in_flight_count == 0 && committer->removal_count == 0;
+    if (idle || now >= committer->end_by_us)
+        return true;
+    struct timespec pause = {.tv_nsec = 2000000};
+    nanosleep(&pause, NULL);
+    return false;
+}
+
+static void *committer_main(void *argument)
+{
+    struct committer *committer = argument;
+    for (;;) {
+        bool stopping = wait_and_collect(committer);
+        close_due_batches(committer, stopping);
+        bool committed = true, worth = committer->batch_count > 0 || removals_due(committer, stopping);
+        if (worth) {
+            committed = commit(committer);
+            if (committed)
+                committer->removal_count = 0;
+        }
+        acknowledge(committer, committed);
+        if (committed)
+            send_batches(committer);
+        publish_statistics(committer, worth && committed);
+        if (stopping && (!committed || (nothing_ready(committer) && may_end(committer))))
+            return NULL;
+    }
+}
+
+enum error_code committer_start(struct committer *committer, struct error *error)
+{
+    if (pthread_create(&committer->thread, NULL, committer_main, committer) != 0)
+        return error_set(error, ERROR_LIMIT, "cannot start the committer thread");
+    committer->running = true;
+    pthread_setname_np(committer->thread, "eddy:commit");
+    return ERROR_NONE;
+}
+
+void committer_stop(struct committer *committer)
+{
+    if (committer == NULL || !committer->running)
+        return;
+    pthread_mutex_lock(&committer->lock);
+    committer->stopping = true;
+    wake_locked(committer);
+    pthread_mutex_unlock(&committer->lock);
+    pthread_join(committer->thread, NULL);
+    committer->running = false;
+}

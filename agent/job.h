@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * job.h: one input on its way through one pipeline.
+ *
+ * A delivery is a message from the local broker; it makes one job for each pipeline whose topics it matches (nearly always one), and is
+ * acknowledged when the last of them is committed.
+ * Life of a job: job_pool_take (subscriber, in a callback) -> worker's queue -> job_write_answer -> committer -> job_pool_give.
+ * Ownership is handed on with the pointer; only `done` and `next` are touched under the committer's lock.
+ * Memory: jobs come back to the pool with the text buffer that they grew, so that the steady state allocates nothing. */
+#ifndef EDDY_AGENT_JOB_H
+#define EDDY_AGENT_JOB_H
+
+#include "agent/predictor.h"
+#include "base/error.h"
+#include "transport/link.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pipeline;
+
+struct delivery {
+    struct link_message message;
+    int64_t arrived_wall_us;
+    uint64_t content_hash;  /* set by the worker, for redelivery */
+    int jobs_open;          /* committer's lock */
+    struct delivery *next;  /* in the pool, or in the committer's list */
+};
+
+struct job {
+    struct delivery *delivery;
+    struct pipeline *pipeline;
+    struct job *next;       /* the pipeline's next input, or the next free job */
+    bool done;              /* answered by a worker */
+    int line_count;
+    /* text: head, middle, then the answer's lines; a result line is head + seq + middle + line + "\n" */
+    char *text;
+    size_t text_capacity, head_length, middle_length, lines_length;
+    size_t lines_at;        /* how much of the lines went into batches */
+};
+
+struct job_pool {
+    pthread_mutex_t lock;
+    struct job *free_jobs;
+    struct delivery *free_deliveries;
+    int jobs, deliveries;   /* in all */
+    int deliveries_out, deliveries_max;
+};
+
+void job_pool_init(struct job_pool *pool, int deliveries_max);
+void job_pool_deinit(struct job_pool *pool); /* all jobs must be back */
+struct delivery *job_pool_take_delivery(struct job_pool *pool); /* NULL: as many as may be are out, or no memory */
+struct job *job_pool_take(struct job_pool *pool, struct delivery *delivery, struct pipeline *pipeline); /* NULL: no memory */
+void job_pool_give(struct job_pool *pool, struct job *job);
+void job_pool_give_delivery(struct job_pool *pool, struct delivery *delivery);
+
+/* Puts the answer into the job's text, with the parts of the line that do not depend on seq. */
+MUST_CHECK enum error_code job_write_answer(struct job *job, const char *agent_id, const struct answer *answer, struct error *error);
+
+/* Appends the job's next result line to buffer; false: it does not fit, or there is none. */
+bool job_format_line(struct job *job, int64_t seq, char *buffer, size_t capacity, size_t *length);
+bool job_has_lines(const struct job *job);
+
+#endif

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/predictor.h"
+
+#include "agent/input.h"
+#include "agent/task.h"
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MODEL_TENSORS_MAX = 64 };
+
+struct predictor {
+    const struct config_pipeline *pipeline;
+    const struct bundle *bundle;
+    struct cache_space *space;
+    struct run *run;
+    struct input *input;
+    struct task_decoder *task;
+    const struct tensor *inputs[MODEL_TENSORS_MAX], *outputs[MODEL_TENSORS_MAX];
+    size_t result_bytes_max;
+    char *result;              /* [result_bytes_max + 1] */
+    char *text;                /* grows once to the largest answer */
+    size_t text_length, text_capacity;
+};
+
+/* One result's times and where it came from. */
+struct timing {
+    const char *cache;
+    int64_t arrived_us, started_us, decode_us, infer_us;
+};
+
+void predictor_settings(const struct config_pipeline *pipeline, const struct bundle *bundle, char *text, size_t capacity)
+{
+    const struct manifest *m = bundle->manifest;
+    size_t length = 0;
+    struct json_writer writer;
+    json_writer_init(&writer, text, capacity);
+    json_array_begin(&writer);
+    json_string(&writer, EDDY_VERSION);
+    json_string(&writer, m->sha256);
+    json_string(&writer, bundle->label);
+    const int64_t numbers[] = {pipeline->input.kind, pipeline->input.format, pipeline->input.window, pipeline->input.max_pixels, m->task,
+                               m->input.color, m->input.resize, m->input.pad, m->output.decode, m->output.activation, m->output.top};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        json_integer(&writer, numbers[i]);
+    const float floats[] = {m->input.mean[0], m->input.mean[1], m->input.mean[2], m->input.std[0], m->input.std[1], m->input.std[2],
+                            m->output.threshold, m->output.iou};
+    for (size_t i = 0; i < sizeof floats / sizeof floats[0]; i++)
+        json_float(&writer, floats[i]);
+    for (int i = 0; m->input.normalize_mean != NULL && i < m->input.fields; i++) {
+        json_float(&writer, m->input.normalize_mean[i]);
+        json_float(&writer, m->input.normalize_std[i]);
+    }
+    for (int i = 0; i < m->label_count; i++)
+        length += strlen(m->labels[i]) + 1;
+    json_integer(&writer, (int64_t)length);
+    for (int i = 0; i < m->label_count && i < 100; i++)
+        json_string(&writer, m->labels[i]);
+    json_array_end(&writer);
+    json_writer_finish(&writer);
+}
+
+static enum error_code bind_tensors(struct predictor *predictor, struct error *error)
+{
+    const struct model *model = predictor->bundle->model;
+    if (model_input_count(model) > MODEL_TENSORS_MAX || model_output_count(model) > MODEL_TENSORS_MAX)
+        return error_set(error, ERROR_UNSUPPORTED, "a model with more than %d inputs or outputs", MODEL_TENSORS_MAX);
+    TRY(run_new(model, &predictor->run, error));
+    for (int i = 0; i < model_input_count(model); i++) {
+        struct tensor *tensor = run_input(predictor->run, i);
+        memset(tensor->data, 0, tensor_bytes(tensor));
+        predictor->inputs[i] = tensor;
+    }
+    for (int i = 0; i < model_output_count(model); i++)
+        predictor->outputs[i] = run_output(predictor->run, i);
+    return ERROR_NONE;
+}
+
+enum error_code predictor_new(const struct config_pipeline *pipeline, const struct bundle *bundle, struct cache_space *space,
+                              size_t result_bytes_max, struct predictor **predictor_out, struct error *error)
+{
+    struct predictor *predictor = calloc(1, sizeof *predictor);
+    if (predictor == NULL)
+        return error_set(error, ERROR_LIMIT, "no memory for a predictor");
+    predictor->pipeline = pipeline;
+    predictor->bundle = bundle;
+    predictor->space = space;
+    predictor->result_bytes_max = result_bytes_max;
+    predictor->result = malloc(result_bytes_max + 1);
+    enum error_code code = predictor->result == NULL
+                               ? error_set(error, ERROR_LIMIT, "no memory for results of %zu bytes", result_bytes_max)
+                               : bind_tensors(predictor, error);
+    if (code == ERROR_NONE)
+        code = input_new(pipeline, bundle->manifest, predictor->inputs[0], &predictor->input, error);
+    if (code == ERROR_NONE)
+        code = task_new(bundle->manifest, predictor->inputs, model_input_count(bundle->model), predictor->outputs,
+                        model_output_count(bundle->model), &predictor->task, error);
+    if (code != ERROR_NONE) {
+        error_prefix(error, "model %s: ", bundle->label);
+        predictor_free(predictor);
+        return code;
+    }
+    *predictor_out = predictor;
+    return ERROR_NONE;
+}
+
+void predictor_free(struct predictor *predictor)
+{
+    if (predictor == NULL)
+        return;
+    task_free(predictor->task);
+    input_free(predictor->input);
+    run_free(predictor->run);
+    free(predictor->text);
+    free(predictor->result);
+    free(predictor);
+}
+
+static bool reserve(struct predictor *predictor, size_t bytes)
+{
+    size_t needed = predictor->text_length + bytes;
+    if (needed <= predictor->text_capacity)
+        return true;
+    size_t capacity = needed < PREDICTOR_TEXT_BYTES_MAX / 2 ? 2 * needed : PREDICTOR_TEXT_BYTES_MAX;
+    char *grown = needed <= PREDICTOR_TEXT_BYTES_MAX ? realloc(predictor->text, capacity) : NULL;
+    if (grown == NULL)
+        return false;
+    predictor->text = grown;
+    predictor->text_capacity = capacity;
+    return true;
+}
+
+/* Appends one line end; body is `"result":{...}` or `"error":{...}` without its key. */
+static void append(struct predictor *predictor, struct answer *answer, const struct timing *timing, const char *key, const char *body,
+                   size_t body_length)
+{
+    enum { MEMBERS_BYTES_MAX = 512 };
+    int64_t now = clock_monotonic_us();
+    if (!reserve(predictor, body_length + MEMBERS_BYTES_MAX))
+        return; /* answer_series stops long before this; an error of one line always fits */
+    char *at = predictor->text + predictor->text_length;
+    if (answer->count > 0)
+        *at++ = '\n';
+    int head = snprintf(at, 480,
+                        "\"model\":\"%s\",\"cache\":\"%s\",\"us\":{\"queue\":%lld,\"decode\":%lld,\"infer\":%lld,\"total\":%lld},\"%s\":",
+                        predictor->bundle->label, timing->cache, (long long)(timing->started_us - timing->arrived_us),
+                        (long long)timing->decode_us, (long long)timing->infer_us, (long long)(now - timing->arrived_us), key);
+    at += head;
+    memcpy(at, body, body_length);
+    at += body_length;
+    *at++ = '}';
+    predictor->text_length = (size_t)(at - predictor->text);
+    answer->count++;
+    answer->decode_us += timing->decode_us;
+    answer->infer_us += timing->infer_us;
+}
+
+static void append_error(struct predictor *predictor, struct answer *answer, const struct timing *timing, const struct error *error)
+{
+    char body[3 * ERROR_MESSAGE_BYTES];
+    struct json_writer writer;
+    json_writer_init(&writer, body, sizeof body);
+    json_object_begin(&writer);
+    json_key(&writer, "code");
+    json_string(&writer, error_code_name(error->code));
+    json_key(&writer, "message");
+    json_string(&writer, error->message);
+    json_object_end(&writer);
+    json_writer_finish(&writer);
+    append(predictor, answer, timing, "error", body, writer.length);
+    answer->errors++;
+}
+
+static bool answer_from_cache(struct predictor *predictor, struct cache_key key, struct timing *timing, struct answer *answer)
+{
+    size_t length;
+    if (predictor->space == NULL || !cache_find(predictor->space, key, predictor->result, predictor->result_bytes_max, &length))
+        return false;
+    timing->cache = "hit";
+    append(predictor, answer, timing, "result", predictor->result, length);
+    answer->hits++;
+    return true;
+}
+
+static void infer(struct predictor *predictor, const struct image_geometry *geometry, const struct cache_key *key, struct timing *timing,
+                  struct answer *answer)
+{
+    int64_t before = clock_monotonic_us();
+    run_execute(predictor->run);
+    struct json_writer writer;
+    json_writer_init(&writer, predictor->result, predictor->result_bytes_max);
+    task_write(predictor->task, predictor->inputs, predictor->outputs, geometry, &writer);
+    timing->infer_us = clock_monotonic_us() - before;
+    if (!json_writer_finish(&writer)) {
+        struct error error;
+        error_set(&error, ERROR_LIMIT, "the result is larger than %zu bytes: raise sink.max_bytes or the model's threshold",
+                  predictor->result_bytes_max);
+        append_error(predictor, answer, timing, &error);
+        return;
+    }
+    append(predictor, answer, timing, "result", predictor->result, writer.length);
+    if (predictor->space != NULL)
+        cache_put(predictor->space, *key, predictor->result, writer.length);
+}
+
+static void answer_image(struct predictor *predictor, const struct predictor_input *input, struct timing *timing, struct answer *answer)
+{
+    struct cache_key key = {0};
+    if (predictor->space != NULL)
+        key = cache_key(predictor->space, CACHE_LEVEL_BYTES, input->bytes, input->length);
+    if (answer_from_cache(predictor, key, timing, answer))
+        return;
+    struct image_geometry geometry;
+    struct error error = {0};
+    int64_t before = clock_monotonic_us();
+    enum error_code code = input_decode_image(predictor->input, input->bytes, input->length, run_input(predictor->run, 0), &geometry, &error);
+    timing->decode_us = clock_monotonic_us() - before;
+    if (code != ERROR_NONE)
+        append_error(predictor, answer, timing, &error);
+    else
+        infer(predictor, &geometry, &key, timing, answer);
+}
+
+static void answer_series(struct predictor *predictor, const struct predictor_input *input, struct timing *timing, struct answer *answer)
+{
+    struct error error = {0};
+    int windows;
+    int64_t before = clock_monotonic_us();
+    enum error_code code = input_series_push(predictor->input, input->source, input->arrived_us, input->bytes, input->length, &windows, &error);
+    timing->decode_us = clock_monotonic_us() - before;
+    if (code != ERROR_NONE) {
+        append_error(predictor, answer, timing, &error);
+        return;
+    }
+    const char *without_hit = timing->cache;
+    while (input_series_next(predictor->input, run_input(predictor->run, 0))) {
+        if (predictor->text_length + 2 * predictor->result_bytes_max > PREDICTOR_TEXT_BYTES_MAX) {
+            error_set(&error, ERROR_LIMIT, "one message completed %d windows; only the first %d are answered: send fewer samples a message",
+                      windows, answer->count);
+            append_error(predictor, answer, timing, &error);
+            return;
+        }
+        size_t floats;
+        const float *window = input_series_window(predictor->input, &floats);
+        struct cache_key key = {0};
+        timing->cache = without_hit;
+        timing->infer_us = 0;
+        if (predictor->space != NULL)
+            key = cache_key(predictor->space, CACHE_LEVEL_TENSOR, window, floats * sizeof *window);
+        if (!answer_from_cache(predictor, key, timing, answer))
+            infer(predictor, NULL, &key, timing, answer);
+        timing->decode_us = 0; /* of the message, told once */
+    }
+}
+
+void predictor_answer(struct predictor *predictor, const struct predictor_input *input, struct answer *answer_out)
+{
+    struct timing timing = {.cache = predictor->space == NULL ? "off" : "miss", .arrived_us = input->arrived_us,
+                            .started_us = clock_monotonic_us()};
+    *answer_out = (struct answer){0};
+    predictor->text_length = 0;
+    if (input->length > (uint64_t)predictor->pipeline->max_message_bytes) {
+        struct error error;
+        error_set(&error, ERROR_LIMIT, "message of %zu bytes, at most %lld are taken (max_message)", input->length,
+                  (long long)predictor->pipeline->max_message_bytes);
+        append_error(predictor, answer_out, &timing, &error);
+    } else if (predictor->pipeline->input.kind == INPUT_IMAGE) {
+        answer_image(predictor, input, &timing, answer_out);
+    } else {
+        answer_series(predictor, input, &timing, answer_out);
+    }
+    answer_out->text = predictor->text;
+    answer_out->length = predictor->text_length;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/worker.h"
+
+#include "agent/job.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void count(struct pipeline *pipeline, const struct answer *answer)
+{
+    atomic_fetch_add_explicit(&pipeline->errors, (unsigned)answer->errors, memory_order_relaxed);
+    atomic_fetch_add_explicit(&pipeline->hits, (unsigned)answer->hits, memory_order_relaxed);
+    int inferred = answer->count - answer->errors - answer->hits;
+    if (inferred > 0) {
+        atomic_fetch_add_explicit(&pipeline->inferences, (unsigned)inferred, memory_order_relaxed);
+        atomic_fetch_add_explicit(&pipeline->infer_us, (unsigned long long)answer->infer_us, memory_order_relaxed);
+    }
+}
+
+static void *worker_main(void *argument)
+{
+    struct worker *worker = argument;
+    for (struct job *job; (job = queue_pop(&worker->queue)) != NULL;) {
+        const struct link_message *message = &job->delivery->message;
+        struct predictor_input input = {.source = message->topic, .bytes = message->payload, .length = message->payload_bytes,
+                                        .arrived_us = message->arrived_us};
+        struct answer answer;
+        predictor_answer(worker->predictors[job->pipeline - worker->pipelines], &input, &answer);
+        count(job->pipeline, &answer);
+        struct error error;
+        if (job_write_answer(job, worker->agent_id, &answer, &error) != ERROR_NONE)
+            log_error("%s: a result was lost: %s", job->pipeline->config->name, error.message);
+        committer_take(worker->committer, job);
+    }
+    return NULL;
+}
+
+static enum error_code make_predictors(struct worker *worker, struct error *error)
+{
+    worker->predictors = calloc((size_t)worker->pipeline_count + 1, sizeof(struct predictor *));
+    if (worker->predictors == NULL)
+        return error_set(error, ERROR_LIMIT, "no memory for a worker");
+    for (int i = 0; i < worker->pipeline_count; i++) {
+        struct pipeline *pipeline = &worker->pipelines[i];
+        size_t result_bytes_max = (size_t)pipeline->config->sink.max_bytes - COMMITTER_LINE_OVERHEAD;
+        if (result_bytes_max > CACHE_VALUE_BYTES_MAX)
+            result_bytes_max = CACHE_VALUE_BYTES_MAX;
+        if (predictor_new(pipeline->config, &pipeline->bundle, pipeline->space, result_bytes_max, &worker->predictors[i], error) != ERROR_NONE)
+            return error_prefix(error, "pipeline \"%s\": ", pipeline->config->name);
+    }
+    return ERROR_NONE;
+}
+
+enum error_code worker_start(struct worker *worker, int index, struct pipeline *pipelines, int pipeline_count, size_t queue_jobs,
+                             const char *agent_id, struct committer *committer, struct error *error)
+{
+    *worker = (struct worker){.pipelines = pipelines, .pipeline_count = pipeline_count, .committer = committer, .agent_id = agent_id};
+    TRY(queue_init(&worker->queue, queue_jobs, error));
+    enum error_code code = make_predictors(worker, error);
+    if (code == ERROR_NONE && pthread_create(&worker->thread, NULL, worker_main, worker) != 0)
+        code = error_set(error, ERROR_LIMIT, "cannot start a worker thread");
+    if (code != ERROR_NONE) {
+        worker_stop(worker);
+        return code;
+    }
+    worker->running = true;
+    char name[16];
+    snprintf(name, sizeof name, "eddy:worker%d", index % 1000);
+    pthread_setname_np(worker->thread, name);
+    return ERROR_NONE;
+}
+
+void worker_stop(struct worker *worker)
+{
+    if (worker->running) {
+        queue_close(&worker->queue);
+        pthread_join(worker->thread, NULL);
+    }
+    for (int i = 0; worker->predictors != NULL && i < worker->pipeline_count; i++)
+        predictor_free(worker->predictors[i]);
+    free(worker->predictors);
+    queue_deinit(&worker->queue);
+    *worker = (struct worker){0};
+}

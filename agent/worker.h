@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * worker.h: a thread that answers inputs, one after the other, for all pipelines.
+ *
+ * It owns a predictor per pipeline (its own tensors, decoders and windows) and a queue. Images go to the worker with the least to do;
+ * a series source always to the same worker, which has its windows. An answered job is the committer's. */
+#ifndef EDDY_AGENT_WORKER_H
+#define EDDY_AGENT_WORKER_H
+
+#include "agent/committer.h"
+#include "agent/pipeline.h"
+#include "agent/predictor.h"
+#include "base/queue.h"
+
+#include <pthread.h>
+
+struct worker {
+    pthread_t thread;
+    struct queue queue;              /* of struct job */
+    struct predictor **predictors;   /* [pipeline_count] */
+    struct pipeline *pipelines;
+    int pipeline_count;
+    struct committer *committer;
+    const char *agent_id;
+    bool running;
+};
+
+/* Makes the predictors and starts the thread. */
+MUST_CHECK enum error_code worker_start(struct worker *worker, int index, struct pipeline *pipelines, int pipeline_count, size_t queue_jobs,
+                                        const char *agent_id, struct committer *committer, struct error *error);
+void worker_stop(struct worker *worker); /* answers what is queued, then ends; a zeroed or half-started one is fine */
+
+#endif

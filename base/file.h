@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * file.h: a whole file as read-only memory.
+ *
+ * Mapped, not copied: bytes that are never looked at cost nothing. An empty file is valid (bytes 0). Files are replaced by rename on a
+ * gateway, never rewritten in place: a mapped file that shrinks would raise SIGBUS.
+ * Errors: ERROR_INPUT with the path and the reason; ERROR_LIMIT where the file is larger than bytes_max. */
+#ifndef EDDY_BASE_FILE_H
+#define EDDY_BASE_FILE_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct file_map {
+    const uint8_t *data;
+    size_t bytes;
+};
+
+MUST_CHECK enum error_code file_map_open(const char *path, size_t bytes_max, struct file_map *map_out, struct error *error);
+void file_map_close(struct file_map *map); /* a zeroed map is fine */
+
+/* Writes path.tmp, syncs it and renames it over path: the old file or the new one, never half of one. */
+MUST_CHECK enum error_code file_replace(const char *path, const void *data, size_t bytes, struct error *error);
+
+#endif

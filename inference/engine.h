@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * engine.h: runs one compressed model on the CPU of this gateway.
+ *
+ * A model is the checked, immutable form of an .onnx or .tflite file, planned for one set of input shapes. A run is the memory of one
+ * inference over it.
+ * Not here: decoding of inputs (agent/input), meaning of outputs (agent/task), the choice of kernels (kernels/kernels.h).
+ * Memory:  model_open allocates all that a model needs, run_new allocates model_memory() bytes; run_execute allocates nothing.
+ * Threads: a model may be shared by any number of runs; a run belongs to one thread at a time.
+ * Errors:  every byte of the file is checked in model_open: ERROR_MODEL (damaged; with offset or tensor and the reason),
+ *          ERROR_UNSUPPORTED (operator, its name and where it sits), ERROR_LIMIT, ERROR_INPUT (file). run_execute cannot fail. */
+#ifndef EDDY_INFERENCE_ENGINE_H
+#define EDDY_INFERENCE_ENGINE_H
+
+#include "base/error.h"
+#include "inference/tensor.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+struct model;
+struct run;
+
+struct input_shape {
+    const char *name; /* NULL: by position */
+    struct shape shape;
+};
+
+struct model_options {
+    const struct input_shape *input_shapes; /* for files that leave dimensions open; those not named become 1 */
+    int input_shape_count;
+    const char *cpu;         /* scalar | avx2 | avx512 | avx512vnni | neon | NULL: EDDY_CPU from the environment, else the best there is */
+    const char *skip_passes; /* comma-separated names of passes/ to leave out; NULL: EDDY_PASSES, else none */
+};
+
+MUST_CHECK enum error_code model_open(const char *path, const struct model_options *options, struct model **model_out, struct error *error);
+/* The same from memory; bytes must stay until model_close. name is for messages. The format is found from the content. */
+MUST_CHECK enum error_code model_open_bytes(const void *bytes, size_t length, const char *name, const struct model_options *options,
+                                            struct model **model_out, struct error *error);
+void model_close(struct model *model); /* NULL is fine; after its last run */
+
+int model_input_count(const struct model *model);
+int model_output_count(const struct model *model);
+/* Name, type, shape and quantisation as the file states them; data is NULL. Borrowed until model_close. */
+const struct tensor *model_input(const struct model *model, int index);
+const struct tensor *model_output(const struct model *model, int index);
+size_t model_memory(const struct model *model); /* bytes that one run needs */
+uint64_t model_macs(const struct model *model); /* multiply-accumulates of one run */
+const char *model_cpu(const struct model *model); /* the kernels that were chosen: "avx512vnni", ... */
+void model_print(const struct model *model, FILE *file); /* one line a node, in execution order */
+
+MUST_CHECK enum error_code run_new(const struct model *model, struct run **run_out, struct error *error);
+void run_free(struct run *run); /* NULL is fine */
+struct tensor *run_input(struct run *run, int index);         /* borrowed: fill ->data in the file's type and layout, then execute */
+void run_execute(struct run *run);
+const struct tensor *run_output(const struct run *run, int index); /* borrowed: valid until the next execute */
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * graph.h: the one form of a model between its file and its plan.
+ *
+ * Both loaders (onnx/, tflite/) build this; passes/ rewrite it; operators/ give each node its shapes and its code; plan.c gives each
+ * value its place in memory.
+ * Layout: spatial operators (convolution, pooling, resize, ...) are NHWC here, whatever the file says. The ONNX loader puts a
+ *   Transpose before and behind each one; the layout pass then moves transposes until they cancel. Weights: convolution [O, KH, KW, I/groups],
+ *   depthwise (groups == I, OPERATOR_DEPTHWISE_CONV) [KH, KW, O] with O = I * multiplier, fully connected [O, I].
+ * Quantisation belongs to values, as in TFLite: an i8/u8 convolution is OPERATOR_CONV between quantised values, i32 bias with
+ *   scale input*weight. QDQ and QOperator forms of ONNX arrive in this form (QOperator at load, QDQ by a pass).
+ * Ownership: all of it lies in graph->arena and goes with graph_deinit; constant data may point into the mapped file instead.
+ * Errors: graph_add_* return -1 where GRAPH_*_MAX or the memory limit is reached; loaders turn this into ERROR_LIMIT.
+ * Threads: none; a graph is built and rewritten by one thread, then only read. */
+#ifndef EDDY_INFERENCE_GRAPH_H
+#define EDDY_INFERENCE_GRAPH_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "inference/tensor.h"
+
+#include <stdio.h>
+
+enum { GRAPH_VALUES_MAX = 1 << 16, GRAPH_NODES_MAX = 1 << 15, NODE_INPUTS_MAX = 1 << 10, NODE_OUTPUTS_MAX = 64 };
+#define GRAPH_ARENA_BYTES_MAX ((size_t)2 << 30)
+enum { GRAPH_NO_VALUE = -1 }; /* an optional input that is absent */
+
+enum operator_kind {
+    /* spatial, NHWC */
+    OPERATOR_CONV, OPERATOR_DEPTHWISE_CONV, OPERATOR_CONV_TRANSPOSE, OPERATOR_AVERAGE_POOL, OPERATOR_MAX_POOL, OPERATOR_GLOBAL_AVERAGE_POOL,
+    OPERATOR_RESIZE, OPERATOR_PAD, OPERATOR_SHUFFLE_CHANNELS,
+    /* matrices */
+    OPERATOR_FULLY_CONNECTED, OPERATOR_MATMUL, OPERATOR_LSTM,
+    /* elementwise, numpy broadcasting */
+    OPERATOR_ADD, OPERATOR_SUB, OPERATOR_MUL, OPERATOR_DIV, OPERATOR_POW, OPERATOR_MIN, OPERATOR_MAX,
+    OPERATOR_LESS, OPERATOR_GREATER, OPERATOR_EQUAL, OPERATOR_AND, OPERATOR_OR, OPERATOR_WHERE,
+    OPERATOR_RELU, OPERATOR_CLIP, OPERATOR_LEAKY_RELU, OPERATOR_PRELU, OPERATOR_SIGMOID, OPERATOR_TANH, OPERATOR_HARD_SIGMOID,
+    OPERATOR_HARD_SWISH, OPERATOR_EXP, OPERATOR_LOG, OPERATOR_SQRT, OPERATOR_ABS, OPERATOR_NEG, OPERATOR_ERF, OPERATOR_NOT,
+    OPERATOR_BATCH_NORM, /* x, scale, bias, mean, variance along the last axis; folded away wherever a convolution precedes it */
+    OPERATOR_SOFTMAX, OPERATOR_CAST, OPERATOR_QUANTIZE, OPERATOR_DEQUANTIZE, OPERATOR_REQUANTIZE,
+    /* shape and movement */
+    OPERATOR_RESHAPE, /* Reshape, Flatten, Squeeze, Unsqueeze, Identity: same elements, new shape */
+    OPERATOR_TRANSPOSE, OPERATOR_CONCAT, OPERATOR_SPLIT, OPERATOR_SLICE, OPERATOR_GATHER, OPERATOR_ONE_HOT, OPERATOR_EXPAND, OPERATOR_TILE,
+    OPERATOR_SHAPE, OPERATOR_CONSTANT_OF_SHAPE,
+    /* reductions */
+    OPERATOR_REDUCE_MEAN, OPERATOR_REDUCE_SUM, OPERATOR_REDUCE_MAX, OPERATOR_REDUCE_MIN, OPERATOR_ARG_MAX,
+    /* trees and heads */
+    OPERATOR_TREE_ENSEMBLE, OPERATOR_DETECTION_POSTPROCESS,
+    OPERATOR_COUNT
+};
+
+const char *operator_name(enum operator_kind kind); /* "Conv", "Softmax", ... */
+
+enum activation { ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_RELU6, ACTIVATION_RELU_N1_1, ACTIVATION_LEAKY_RELU, ACTIVATION_CLIP };
+
+struct spatial {                  /* convolution and pooling */
+    int32_t kernel[2];            /* height, width */
+    int32_t stride[2], dilation[2];
+    int32_t pad[4];               /* top, left, bottom, right: always explicit here (SAME is resolved by shape inference) */
+    int32_t groups;
+    bool same;                    /* padding still to be resolved: SAME of TFLite / SAME_UPPER of ONNX */
+    bool same_lower;
+    bool ceil_mode, count_include_pad;
+};
+
+struct resize_attributes {
+    enum { RESIZE_NEAREST, RESIZE_LINEAR } mode;
+    enum { RESIZE_HALF_PIXEL, RESIZE_ALIGN_CORNERS, RESIZE_ASYMMETRIC, RESIZE_PYTORCH_HALF_PIXEL } coordinates;
+    enum { RESIZE_ROUND_PREFER_FLOOR, RESIZE_FLOOR, RESIZE_CEIL, RESIZE_ROUND_PREFER_CEIL } rounding;
+    float scale[2];               /* height, width; 0: from the sizes */
+    int32_t size[2];              /* height, width; 0: from the scales */
+};
+
+struct tree_ensemble;             /* operators/tree_ensemble.h */
+
+struct node {
+    enum operator_kind kind;
+    const char *name;             /* from the file, or made from the operator and its index; never NULL */
+    int32_t input_count, output_count;
+    int32_t *inputs;              /* value indices; GRAPH_NO_VALUE where an optional one is absent */
+    int32_t *outputs;
+    enum activation activation;   /* fused behind conv, depthwise, fully connected, add, ... */
+    float activation_low, activation_high; /* ACTIVATION_CLIP; ACTIVATION_LEAKY_RELU: slope in activation_low */
+    bool removed;                 /* by a pass; graph_compact drops it */
+    union {
+        struct spatial spatial;
+        struct resize_attributes resize;
+        struct { int32_t axis; float beta; bool flatten; } softmax;   /* flatten: opset < 13, all dimensions from axis on as one */
+        struct { int32_t axis; } axis;                                 /* concat, split, gather, arg max, one hot, batch norm */
+        struct { int32_t axis; bool keep_dims; bool last; } arg;       /* arg max */
+        struct { int32_t axes[TENSOR_RANK_MAX]; int32_t count; bool keep_dims; } reduce; /* count 0: all axes */
+        struct { int32_t order[TENSOR_RANK_MAX]; } transpose;          /* output axis i is input axis order[i] */
+        struct { int32_t begin[TENSOR_RANK_MAX], step[TENSOR_RANK_MAX]; } slice; /* resolved; extents are the output's shape */
+        struct { int32_t before[TENSOR_RANK_MAX], after[TENSOR_RANK_MAX]; float value; } pad;
+        struct { float alpha, beta; bool transpose_a, transpose_b; } matmul; /* Gemm keeps alpha, beta until folded */
+        struct { float alpha, beta; } scalar;                          /* leaky relu slope, hard sigmoid, clip low and high */
+        struct { float epsilon; } batch_norm;
+        struct { int32_t groups; } shuffle;
+        struct { int32_t hidden; int32_t direction; bool time_major, linear_before_reset; } recurrent;
+        struct tree_ensemble *trees;
+        struct { float scale_y, scale_x, scale_h, scale_w, score_threshold, iou_threshold; int32_t classes, detections_max, per_class_max; bool regular; } detection;
+        float fill;                                                    /* constant of shape */
+    } attributes;
+};
+
+struct value {
+    const char *name;
+    enum dtype dtype;
+    struct shape shape;
+    bool shape_known;             /* false: until shape inference has been here */
+    struct quantization quantization;
+    const void *data;             /* constant, dense; NULL: computed at run time, or a graph input */
+};
+
+struct graph {
+    struct arena arena;
+    struct value *values;
+    int32_t value_count, value_capacity;
+    struct node *nodes;           /* in execution order */
+    int32_t node_count, node_capacity;
+    int32_t *inputs, *outputs;
+    int32_t input_count, output_count;
+    struct shape *output_file_shapes; /* of outputs in the file's own layout, set by the loader; may be NULL */
+};
+
+void graph_init(struct graph *graph);
+void graph_deinit(struct graph *graph);
+
+int32_t graph_add_value(struct graph *graph, const char *name, enum dtype dtype); /* index, or -1 */
+int32_t graph_add_constant(struct graph *graph, const char *name, enum dtype dtype, const struct shape *shape, const void *data);
+/* A node with room for so many inputs (all GRAPH_NO_VALUE) and outputs (all new values named after the node); NULL at a limit.
+ * The pointer is valid until the next node is added. */
+struct node *graph_add_node(struct graph *graph, enum operator_kind kind, const char *name, int32_t input_count, int32_t output_count);
+
+int32_t graph_producer(const struct graph *graph, int32_t value); /* node index, -1: none */
+int32_t graph_consumer_count(const struct graph *graph, int32_t value); /* graph outputs count as consumers */
+int32_t graph_only_consumer(const struct graph *graph, int32_t value);  /* node index if exactly one node and no graph output uses it, else -1 */
+bool graph_is_output(const struct graph *graph, int32_t value);
+void graph_replace_uses(struct graph *graph, int32_t from, int32_t to); /* in all nodes and graph outputs */
+void graph_compact(struct graph *graph); /* drops removed nodes and those whose results nobody needs; keeps the order topological */
+MUST_CHECK enum error_code graph_sort(struct graph *graph, struct error *error); /* topological order; a cycle is ERROR_MODEL */
+void graph_print(const struct graph *graph, FILE *file);
+
+#endif

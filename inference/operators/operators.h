@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * operators.h: what each operator means: the shape of its results and the code that makes them.
+ *
+ * One table row per enum operator_kind (operators.c), one small .c file per family. Three steps:
+ *   infer    from the inputs' types, shapes and constants to the outputs' types and shapes; checks ranks, attributes, divisors, weights'
+ *            sizes. After infer has passed, nothing that the node says can make prepare or execute leave its buffers.
+ *   prepare  once per model: chooses kernels, packs weights into the arena, sizes the scratch. Refuses what no kernel does
+ *            (ERROR_UNSUPPORTED with operator, node and types).
+ *   execute  per run: cannot fail, allocates nothing. Inputs and outputs do not overlap, except where in_place says so.
+ * Constant folding (passes/) prepares and executes a node whose inputs are all constant, with the scalar kernels. */
+#ifndef EDDY_INFERENCE_OPERATORS_H
+#define EDDY_INFERENCE_OPERATORS_H
+
+#include "inference/graph.h"
+#include "inference/kernels/kernels.h"
+
+struct operation {
+    /* data[value index] is where that value lies; scratch: operation->scratch_bytes, aligned to ARENA_ALIGNMENT */
+    void (*execute)(const struct operation *operation, void *const *data, void *scratch);
+    const struct graph *graph;
+    const struct node *node;
+    const struct kernels *kernels;
+    const void *prepared;   /* the operator's own: packed weights, tables, resolved sizes; in the arena */
+    size_t scratch_bytes;
+    bool in_place;          /* output 0 may take the place of input 0 (same size, elementwise or a view) */
+    uint64_t macs;
+};
+
+MUST_CHECK enum error_code operator_infer(struct graph *graph, struct node *node, struct error *error);
+MUST_CHECK enum error_code operator_infer_all(struct graph *graph, struct error *error); /* in order; sets every value's dtype, shape */
+MUST_CHECK enum error_code operator_prepare(const struct graph *graph, const struct node *node, const struct kernels *kernels,
+                                            struct arena *arena, struct operation *operation_out, struct error *error);
+
+/* A family's entry points, referenced by the table in operators.c. */
+typedef enum error_code operator_infer_function(struct graph *graph, struct node *node, struct error *error);
+typedef enum error_code operator_prepare_function(struct operation *operation, struct arena *arena, struct error *error);
+
+/* convolution.c, depthwise.c, fully_connected.c, pool.c */
+operator_infer_function convolution_infer, depthwise_infer, fully_connected_infer, pool_infer, global_pool_infer;
+operator_prepare_function convolution_prepare, depthwise_prepare, fully_connected_prepare, pool_prepare, global_pool_prepare;
+
+/* Resolves SAME padding and computes the output extent of one spatial axis pair; shared by convolution and pooling.
+ * ERROR_MODEL where kernel, stride, dilation or pad are not positive, too large, or the result would be empty. */
+MUST_CHECK enum error_code spatial_infer(struct node *node, const struct shape *input, int32_t output_channels, struct shape *output,
+                                         struct error *error);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/queue.h"
+#include "base/utf8.h"
+
+#include "tests/check.h"
+
+#include <unistd.h>
+
+static void an_error_keeps_its_cause_behind_each_prefix(void)
+{
+    struct error error = {0};
+    CHECK_INTEGER(error_set(&error, ERROR_INPUT, "byte %d", 7), ERROR_INPUT);
+    CHECK_INTEGER(error_prefix(&error, "pipeline \"%s\": ", "line"), ERROR_INPUT);
+    CHECK_TEXT(error.message, "pipeline \"line\": byte 7");
+    CHECK_TEXT(error_code_name(error.code), "input");
+}
+
+static void a_message_that_is_too_long_is_cut_not_overrun(void)
+{
+    struct error error;
+    char prefix[2 * ERROR_MESSAGE_BYTES];
+    memset(prefix, 'x', sizeof prefix - 1);
+    prefix[sizeof prefix - 1] = '\0';
+    (void)error_set(&error, ERROR_LIMIT, "cause");
+    (void)error_prefix(&error, "%s", prefix);
+    CHECK_INTEGER(strlen(error.message), ERROR_MESSAGE_BYTES - 1);
+    (void)error_set(&error, ERROR_LIMIT, "cause");
+    (void)error_prefix(&error, "%.*s", ERROR_MESSAGE_BYTES - 3, prefix);
+    CHECK(strlen(error.message) < ERROR_MESSAGE_BYTES);
+}
+
+static void an_arena_gives_zeroed_aligned_memory_up_to_its_maximum(void)
+{
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    unsigned char *first = arena_allocate(&arena, 100), *second = arena_allocate(&arena, 300000);
+    CHECK(first != NULL && second != NULL);
+    CHECK_INTEGER((uintptr_t)first % ARENA_ALIGNMENT, 0);
+    CHECK_INTEGER((uintptr_t)second % ARENA_ALIGNMENT, 0);
+    for (int i = 0; i < 100; i++)
+        CHECK_INTEGER(first[i], 0);
+    CHECK(arena_allocate(&arena, 1 << 20) == NULL);
+    CHECK(arena_allocate_array(&arena, SIZE_MAX / 2, 4) == NULL);
+    CHECK(arena_allocate(&arena, 1000) != NULL);
+    arena_deinit(&arena);
+    CHECK_INTEGER(arena.bytes_used, 0);
+}
+
+static void a_queue_keeps_order_and_refuses_when_full(void)
+{
+    struct queue queue;
+    struct error error;
+    int items[3];
+    CHECK_OK(queue_init(&queue, 2, &error), error);
+    CHECK(queue_try_push(&queue, &items[0]));
+    CHECK(queue_try_push(&queue, &items[1]));
+    CHECK(!queue_try_push(&queue, &items[2]));
+    CHECK_INTEGER(queue_depth(&queue), 2);
+    CHECK(queue_pop(&queue) == &items[0]);
+    queue_close(&queue);
+    CHECK(!queue_try_push(&queue, &items[2]));
+    CHECK(queue_pop(&queue) == &items[1]);
+    CHECK(queue_pop(&queue) == NULL);
+    queue_deinit(&queue);
+}
+
+static void *push_numbers(void *argument)
+{
+    for (intptr_t i = 1; i <= 10000; i++)
+        CHECK(queue_push(argument, (void *)i));
+    return NULL;
+}
+
+static void a_queue_loses_nothing_between_threads(void)
+{
+    struct queue queue;
+    struct error error;
+    pthread_t producers[3];
+    CHECK_OK(queue_init(&queue, 16, &error), error);
+    for (int i = 0; i < 3; i++)
+        CHECK_INTEGER(pthread_create(&producers[i], NULL, push_numbers, &queue), 0);
+    int64_t sum = 0;
+    for (int i = 0; i < 30000; i++)
+        sum += (intptr_t)queue_pop(&queue);
+    for (int i = 0; i < 3; i++)
+        pthread_join(producers[i], NULL);
+    CHECK_INTEGER(sum, 3LL * 10000 * 10001 / 2);
+    CHECK(queue_pop_until(&queue, clock_monotonic_us() + 1000) == NULL);
+    queue_deinit(&queue);
+}
+
+static void the_wall_clock_is_written_as_rfc_3339(void)
+{
+    char text[CLOCK_TEXT_BYTES];
+    clock_format(1795442731123456, text);
+    CHECK_TEXT(text, "2026-11-23T14:05:31.123456Z");
+}
+
+static void utf8_refuses_overlong_forms_surrogates_and_cut_sequences(void)
+{
+    CHECK(utf8_is_valid("gr\xC3\xBC\xC3\x9F \xF0\x9F\x98\x80", 11));
+    CHECK(!utf8_is_valid("\xC0\xAF", 2));
+    CHECK(!utf8_is_valid("\xED\xA0\x80", 3));
+    CHECK(!utf8_is_valid("\xF4\x90\x80\x80", 4));
+    CHECK(!utf8_is_valid("\xE2\x82", 2));
+}
+
+static void a_replaced_file_is_whole_and_maps_back(void)
+{
+    char path[] = "/tmp/eddy-base-XXXXXX";
+    struct error error;
+    struct file_map map;
+    int descriptor = mkstemp(path);
+    CHECK(descriptor >= 0);
+    close(descriptor);
+    CHECK_OK(file_replace(path, "hello", 5, &error), error);
+    CHECK_OK(file_map_open(path, 100, &map, &error), error);
+    CHECK_INTEGER(map.bytes, 5);
+    CHECK(memcmp(map.data, "hello", 5) == 0);
+    file_map_close(&map);
+    CHECK_INTEGER(file_map_open(path, 4, &map, &error), ERROR_LIMIT);
+    unlink(path);
+    CHECK_INTEGER(file_map_open(path, 100, &map, &error), ERROR_INPUT);
+    CHECK_INTEGER(file_map_open("/tmp", 100, &map, &error), ERROR_INPUT);
+}
+
+static void log_levels_have_names(void)
+{
+    enum log_level level;
+    CHECK(log_level_parse("debug", &level));
+    CHECK_INTEGER(level, LOG_LEVEL_DEBUG);
+    CHECK(!log_level_parse("loud", &level));
+}
+
+int main(int count, char **arguments)
+{
+    return check_main(count, arguments, (struct check_case[]){
+        CASE(an_error_keeps_its_cause_behind_each_prefix), CASE(a_message_that_is_too_long_is_cut_not_overrun),
+        CASE(an_arena_gives_zeroed_aligned_memory_up_to_its_maximum), CASE(a_queue_keeps_order_and_refuses_when_full),
+        CASE(a_queue_loses_nothing_between_threads), CASE(the_wall_clock_is_written_as_rfc_3339),
+        CASE(utf8_refuses_overlong_forms_surrogates_and_cut_sequences), CASE(a_replaced_file_is_whole_and_maps_back),
+        CASE(log_levels_have_names), {0}});
+}
