@@ -75,8 +75,8 @@ static void refuse_keys(const struct entry *entry, const char *const *paths, con
     for (; *paths != NULL; paths++) {
         const struct yaml_node *node = schema_find(entry->node, *paths);
         if (node != NULL)
-            schema_problem_key(entry->problems, node, "%s%s is given, but it is only for %s, expected no such key here", entry->prefix, *paths,
-                               only_for);
+            schema_problem_key(entry->problems, node, "%s%s is given, but it is only for %s, expected no such key here", entry->prefix,
+                               *paths, only_for);
     }
 }
 
@@ -131,8 +131,8 @@ static void check_window(const struct entry *entry)
     if (pipeline->input.window == 0)
         return; /* refused before */
     if ((int64_t)pipeline->input.window * pipeline->input.field_count > WINDOW_NUMBERS_MAX)
-        schema_problem(entry->problems, window, "%sinput.window is %d with %d fields, expected at most %d numbers in a window", entry->prefix,
-                       pipeline->input.window, pipeline->input.field_count, WINDOW_NUMBERS_MAX);
+        schema_problem(entry->problems, window, "%sinput.window is %d with %d fields, expected at most %d numbers in a window",
+                       entry->prefix, pipeline->input.window, pipeline->input.field_count, WINDOW_NUMBERS_MAX);
     if (pipeline->input.hop > pipeline->input.window)
         schema_problem(entry->problems, hop, "%sinput.hop is %d, expected a whole number from 1 to the window, %d", entry->prefix,
                        pipeline->input.hop, pipeline->input.window);

@@ -53,8 +53,8 @@ static void merge_maps(struct yaml_node *into, struct yaml_node *from, bool top)
             yaml_append(into, node);
         else if (earlier->kind == YAML_MAP && node->kind == YAML_MAP)
             merge_maps(earlier, node, false);
-        else if (earlier->kind == YAML_MAP && yaml_is_null(node))
-            continue; /* a section whose keys are all commented out */
+        else if (earlier->kind != YAML_SCALAR && yaml_is_null(node))
+            continue; /* everything under the key is commented out */
         else if (top && strcmp(node->key, "pipelines") == 0 && earlier->kind == YAML_LIST && node->kind == YAML_LIST)
             merge_entries(earlier, node);
         else

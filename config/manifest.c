@@ -270,7 +270,8 @@ enum error_code manifest_open(const char *path, struct manifest **manifest_out, 
     if (S_ISDIR(status.st_mode))
         return open_folder(path, manifest_out, error);
     if (length >= 5 && strcmp(path + length - 5, ".eddy") == 0)
-        return error_set(error, ERROR_UNSUPPORTED, "%s: packed bundles are not available in this version: unpack it with lz4 and tar", path);
+        return error_set(error, ERROR_UNSUPPORTED, "%s: packed bundles are not available in this version: unpack it with lz4 and tar",
+                         path);
     if (length >= 5 && strcmp(path + length - 5, ".yaml") == 0)
         return error_set(error, ERROR_CONFIG, "%s: a manifest, expected the folder it lies in", path);
     return open_file(path, manifest_out, error);

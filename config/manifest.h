@@ -3,7 +3,8 @@
  * manifest.h: the model.yaml of a bundle: what a model file's numbers mean.
  *
  * The same table-driven layer as config.h reads it; the same errors with file:line:column. Without a model.yaml beside it a bare model
- * file gets manifest_bare(): task raw, the file's digest unchecked.
+ * file gets task raw, its stem as name, version "0" and its
+ * digest unchecked; a model.yaml beside it counts where its `file` names the model file.
  * manifest_open checks the sha256 of the model file against what model.yaml says; a mismatch is ERROR_MODEL. */
 #ifndef EDDY_CONFIG_MANIFEST_H
 #define EDDY_CONFIG_MANIFEST_H
@@ -42,11 +43,14 @@ struct manifest {
     } output;
 };
 
-/* path: a bundle folder, or a bare .onnx/.tflite file. */
+/* path: a bundle folder, or a bare .onnx/.tflite file. Errors: ERROR_CONFIG (model.yaml, path), ERROR_INPUT (a file that cannot be read),
+ * ERROR_MODEL (digest), ERROR_UNSUPPORTED (packed .eddy), ERROR_LIMIT (sizes). */
 MUST_CHECK enum error_code manifest_open(const char *path, struct manifest **manifest_out, struct error *error);
 void manifest_close(struct manifest *manifest); /* NULL is fine */
 
-/* Finds <models_dir>/<name>/<version>: reference is name or name@version; without a version the highest one (numbers compared as numbers). */
-MUST_CHECK enum error_code manifest_find(const char *models_dir, const char *reference, struct manifest **manifest_out, struct error *error);
+/* Finds <models_dir>/<name>/<version>: reference is name or name@version; without a version the highest one that has a model.yaml
+ * (numbers compared as numbers). The manifest must be of that name and version. */
+MUST_CHECK enum error_code manifest_find(const char *models_dir, const char *reference, struct manifest **manifest_out,
+                                         struct error *error);
 
 #endif

@@ -25,7 +25,8 @@ static enum error_code find_highest(const char *folder, char version[VERSION_BYT
 {
     DIR *directory = opendir(folder);
     if (directory == NULL)
-        return error_set(error, ERROR_CONFIG, "%s: %s, expected a folder with a folder for each version of the model", folder, strerror(errno));
+        return error_set(error, ERROR_CONFIG, "%s: %s, expected a folder with a folder for each version of the model", folder,
+                         strerror(errno));
     version[0] = '\0';
     for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         const char *name = entry->d_name;
@@ -36,7 +37,8 @@ static enum error_code find_highest(const char *folder, char version[VERSION_BYT
     }
     closedir(directory);
     if (version[0] == '\0')
-        return error_set(error, ERROR_CONFIG, "%s: no version of the model, expected a folder such as %s/1.0.0 with a model.yaml", folder, folder);
+        return error_set(error, ERROR_CONFIG, "%s: no version of the model, expected a folder such as %s/1.0.0 with a model.yaml", folder,
+                         folder);
     return ERROR_NONE;
 }
 

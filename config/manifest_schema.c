@@ -17,7 +17,10 @@ static const struct schema_choice decoders[] = {
     {"yolox", DECODE_YOLOX, NULL},     {"nanodet", DECODE_NANODET, NULL}, {"reconstruction", DECODE_RECONSTRUCTION, NULL},
     {"raw", DECODE_RAW, NULL},         {0}};
 static const struct schema_choice activations[] = {
-    {"none", OUTPUT_ACTIVATION_NONE, NULL}, {"softmax", OUTPUT_ACTIVATION_SOFTMAX, NULL}, {"sigmoid", OUTPUT_ACTIVATION_SIGMOID, NULL}, {0}};
+    {"none", OUTPUT_ACTIVATION_NONE, NULL},
+    {"softmax", OUTPUT_ACTIVATION_SOFTMAX, NULL},
+    {"sigmoid", OUTPUT_ACTIVATION_SIGMOID, NULL},
+    {0}};
 
 static const struct schema_row rows[] = {
     {.path = "name", .type = SCHEMA_TEXT, .required = true, FILE_AT(manifest.name), .problem = rule_model_name,
@@ -64,8 +67,8 @@ static const struct schema_row rows[] = {
      .example = "[1, 1, 1]", .help = "One number over 0 a field."},
 
     {.path = "output", .type = SCHEMA_SECTION, .help = "How the model's outputs become a result."},
-    {.path = "output.decode", .type = SCHEMA_CHOICE, FILE_AT(manifest.output.decode), .choices = decoders, .otherwise = "follows from the task",
-     .example = "boxes", .help = "Layout of the outputs."},
+    {.path = "output.decode", .type = SCHEMA_CHOICE, FILE_AT(manifest.output.decode), .choices = decoders,
+     .otherwise = "follows from the task", .example = "boxes", .help = "Layout of the outputs."},
     {.path = "output.activation", .type = SCHEMA_CHOICE, FILE_AT(manifest.output.activation), .choices = activations, .value = "none",
      .help = "Applied to the scores of classes."},
     {.path = "output.threshold", .type = SCHEMA_NUMBER, FILE_AT(manifest.output.threshold), .minimum = 0, .maximum = 1e9,

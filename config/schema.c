@@ -88,7 +88,8 @@ static const struct schema_row config_rows[] = {
      .value = "8MiB", .help = "Memory in front of the cache's disk, all pipelines together."},
 
     {.path = "pipelines", .type = SCHEMA_ENTRIES, SCHEMA_AT(struct config, pipelines), SCHEMA_COUNT(struct config, pipeline_count),
-     .minimum = 0, .maximum = 256, .entries = &pipeline_schema, .otherwise = "no pipeline: nothing is taken in",
+     .minimum = 0, .maximum = 256, .expected = "a list of at most 256 pipelines", .entries = &pipeline_schema,
+     .otherwise = "no pipeline: nothing is taken in",
      .help = "What to do with which messages: topics, decoding, cache, model, sink."},
 };
 
@@ -135,7 +136,8 @@ static const struct schema_row pipeline_rows[] = {
      .expected = "a model's name or name@version", .example = "part-check", .in_sample = true,
      .help = "Name of the model, or NAME@VERSION; without a version the highest one."},
 
-    {.path = "cache", .type = SCHEMA_SECTION, .help = "Whether an input that was seen before is answered without inference.", .in_sample = true},
+    {.path = "cache", .type = SCHEMA_SECTION, .in_sample = true,
+     .help = "Whether an input that was seen before is answered without inference."},
     {.path = "cache.mode", .type = SCHEMA_CHOICE, SCHEMA_AT(struct config_pipeline, cache.mode), .choices = modes, .value = "off",
      .example = "exact", .in_sample = true, .help = "exact: same bytes, or same tensor for the model."},
     {.path = "cache.ttl", .type = SCHEMA_DURATION, SCHEMA_AT(struct config_pipeline, cache.ttl_us), .unit_us = 1, .minimum = MS,

@@ -88,9 +88,15 @@ struct schema_problems {
 void schema_problem(struct schema_problems *problems, const struct yaml_node *node, const char *format, ...) PRINTF_LIKE(3, 4);
 void schema_problem_key(struct schema_problems *problems, const struct yaml_node *node, const char *format, ...) PRINTF_LIKE(3, 4);
 void schema_problem_line(struct schema_problems *problems, const char *line); /* as it stands */
+/* Names the closest key of the section ("" is the top, else "sink."), or all of them. */
+void schema_unknown_key(const struct schema *schema, const char *prefix, const char *section, const struct yaml_node *node,
+                        struct schema_problems *problems);
+/* The last part of row->path where the row lies directly in the section, else NULL. */
+const char *schema_name_in(const struct schema_row *row, const char *section);
 
 /* prefix: before paths in messages: "" or "pipelines[0].". base: zeroed memory of schema->struct_bytes. */
-void schema_read(const struct schema *schema, const struct yaml_node *map, const char *prefix, void *base, struct schema_problems *problems);
+void schema_read(const struct schema *schema, const struct yaml_node *map, const char *prefix, void *base,
+                 struct schema_problems *problems);
 
 /* The node of "sink.linger" in map; NULL: not given. Tells a given value from a default, and where it stands. */
 const struct yaml_node *schema_find(const struct yaml_node *map, const char *path);

@@ -7,12 +7,15 @@
 
 enum { COMMENT_COLUMNS = 110, INDENT = 2, PREFIX_BYTES = 64 };
 
-static void write_list(const struct schema_choice *choices, char *text, size_t bytes)
+static void write_choices(const struct schema_choice *choices, char *text, size_t bytes)
 {
-    size_t used = (size_t)snprintf(text, bytes, "one of");
-    const char *separator = " ";
-    for (; choices->name != NULL; choices++) {
-        if (choices->instead != NULL || used >= bytes)
+    int available = 0;
+    size_t used = 0;
+    for (const struct schema_choice *choice = choices; choice->name != NULL; choice++)
+        available += choice->instead == NULL;
+    const char *separator = available > 1 ? "one of " : "";
+    for (; choices->name != NULL && used < bytes; choices++) {
+        if (choices->instead != NULL)
             continue;
         used += (size_t)snprintf(text + used, bytes - used, "%s%s", separator, choices->name);
         separator = ", ";
@@ -26,12 +29,12 @@ static void write_range(const struct schema_row *row, char *text, size_t bytes)
     case SCHEMA_SIZE:
         scalar_write_size((int64_t)row->minimum, least);
         scalar_write_size((int64_t)row->maximum, most);
-        snprintf(text, bytes, "a size from %s to %s, such as 4096, 64KiB or 8MiB", least, most);
+        snprintf(text, bytes, "a size from %s to %s", least, most);
         return;
     case SCHEMA_DURATION:
         scalar_write_duration((int64_t)row->minimum, least);
         scalar_write_duration((int64_t)row->maximum, most);
-        snprintf(text, bytes, "a time from %s to %s, such as 200ms, 30s or 10m", least, most);
+        snprintf(text, bytes, "a time from %s to %s", least, most);
         return;
     case SCHEMA_PERCENT:
         snprintf(text, bytes, "a percentage from %g%% to %g%%", row->minimum * 100, row->maximum * 100);
@@ -44,24 +47,34 @@ static void write_range(const struct schema_row *row, char *text, size_t bytes)
     }
 }
 
-void schema_expected(const struct schema_row *row, char text[SCHEMA_EXPECTED_BYTES])
+/* What a value must be, without the example that a message adds. */
+static void write_kind(const struct schema_row *row, char text[SCHEMA_EXPECTED_BYTES])
 {
     static const char *const words[] = {
-        [SCHEMA_SECTION] = "a map of keys",       [SCHEMA_TEXT] = "text",
+        [SCHEMA_SECTION] = "a map of keys",         [SCHEMA_TEXT] = "text",
         [SCHEMA_CHARACTER] = "one ASCII character", [SCHEMA_BOOLEAN] = "true or false",
-        [SCHEMA_TEXTS] = "a list of texts",       [SCHEMA_NUMBERS] = "a list of numbers",
-        [SCHEMA_ENTRIES] = "a list of entries",   [SCHEMA_TRIPLE] = "a number, or a list of one or three numbers",
+        [SCHEMA_TEXTS] = "a list of texts",         [SCHEMA_NUMBERS] = "a list of numbers",
+        [SCHEMA_ENTRIES] = "a list of entries",     [SCHEMA_TRIPLE] = "a number, or a list of one or three numbers",
     };
     if (row->expected != NULL) {
         snprintf(text, SCHEMA_EXPECTED_BYTES, "%s", row->expected);
     } else if (row->choices != NULL) {
-        write_list(row->choices, text, SCHEMA_EXPECTED_BYTES);
+        write_choices(row->choices, text, SCHEMA_EXPECTED_BYTES);
     } else if ((size_t)row->type < sizeof words / sizeof words[0] && words[row->type] != NULL) {
         snprintf(text, SCHEMA_EXPECTED_BYTES, "%s", words[row->type]);
     } else {
         size_t used = row->word == NULL ? 0 : (size_t)snprintf(text, SCHEMA_EXPECTED_BYTES, "%s or ", row->word);
         write_range(row, text + used, SCHEMA_EXPECTED_BYTES - used);
     }
+}
+
+void schema_expected(const struct schema_row *row, char text[SCHEMA_EXPECTED_BYTES])
+{
+    write_kind(row, text);
+    size_t used = strlen(text);
+    const char *example = row->type == SCHEMA_SIZE ? "4096, 64KiB or 8MiB" : row->type == SCHEMA_DURATION ? "200ms, 30s or 10m" : NULL;
+    if (row->expected == NULL && example != NULL)
+        snprintf(text + used, SCHEMA_EXPECTED_BYTES - used, ", such as %s", example);
 }
 
 /* Words of text, broken into lines that each begin with prefix. */
@@ -99,17 +112,22 @@ static int depth_of(const struct schema_row *row)
     return depth;
 }
 
-/* "[what] Default: ..." as one text. */
+/* Help, what is expected where the help cannot say it, and the default where the line below does not show it. */
 static void print_comment(const struct schema_row *row, const char *prefix, FILE *file)
 {
-    char text[1024], expected[SCHEMA_EXPECTED_BYTES];
-    if (row->type == SCHEMA_SECTION || row->type == SCHEMA_ENTRIES) {
-        print_wrapped(file, prefix, row->help);
-        return;
-    }
-    schema_expected(row, expected);
-    const char *without = row->otherwise != NULL ? row->otherwise : "must be given";
-    snprintf(text, sizeof text, "%s Expects %s. Default: %s.", row->help, expected, row->value != NULL ? row->value : without);
+    char text[1024], kind[SCHEMA_EXPECTED_BYTES];
+    bool holds_rows = row->type == SCHEMA_SECTION || row->type == SCHEMA_ENTRIES;
+    bool plain = holds_rows || row->type == SCHEMA_BOOLEAN || (row->type == SCHEMA_TEXT && row->expected == NULL);
+    bool shown = row->value != NULL && !row->in_sample;
+    const char *otherwise = row->value != NULL ? row->value : row->otherwise;
+    write_kind(row, kind);
+    size_t used = (size_t)snprintf(text, sizeof text, "%s", row->help);
+    if (!plain && used < sizeof text)
+        used += (size_t)snprintf(text + used, sizeof text - used, " Expects %s.", kind);
+    if (row->required && used < sizeof text)
+        snprintf(text + used, sizeof text - used, " Must be given.");
+    else if (!shown && !holds_rows && used < sizeof text)
+        snprintf(text + used, sizeof text - used, " Default: %s.", otherwise);
     print_wrapped(file, prefix, text);
 }
 
@@ -162,7 +180,7 @@ void schema_print_reference(const struct schema *schema, FILE *file)
     for (size_t i = 0; i < schema->row_count; i++) {
         const struct schema_row *row = &schema->rows[i];
         char expected[SCHEMA_EXPECTED_BYTES];
-        schema_expected(row, expected);
+        write_kind(row, expected);
         fprintf(file, "| `%s` | ", row->path);
         print_cell(file, expected);
         if (row->value != NULL)
@@ -201,7 +219,7 @@ void schema_print_man(const struct schema *schema, FILE *file)
     for (size_t i = 0; i < schema->row_count; i++) {
         const struct schema_row *row = &schema->rows[i];
         char expected[SCHEMA_EXPECTED_BYTES];
-        schema_expected(row, expected);
+        write_kind(row, expected);
         fputs(row->type == SCHEMA_SECTION ? ".SS " : ".TP\n.B ", file);
         print_roff(file, row->path);
         fputc('\n', file);

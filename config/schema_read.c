@@ -3,10 +3,9 @@
 
 #include "config/scalar.h"
 
-#include <stdarg.h>
 #include <string.h>
 
-enum { PATH_BYTES = 160, LINE_BYTES = ERROR_MESSAGE_BYTES, NAME_MAX_COMPARED = 63 };
+enum { PATH_BYTES = 160 };
 
 struct place {
     const struct schema *schema;
@@ -14,44 +13,6 @@ struct place {
     char *base;
     struct schema_problems *problems;
 };
-
-void schema_problem_line(struct schema_problems *problems, const char *line)
-{
-    if (problems->count++ == 0)
-        error_set(problems->error, ERROR_CONFIG, "%s", line);
-    size_t left = problems->report_bytes - problems->report_used, length = strlen(line);
-    if (problems->report == NULL || problems->count > problems->kept_max || length + 2 > left)
-        return;
-    char *at = problems->report + problems->report_used;
-    memcpy(at, line, length);
-    memcpy(at + length, "\n", 2);
-    problems->report_used += length + 1;
-}
-
-static void write_problem(struct schema_problems *problems, const char *file, int line, int column, const char *format, va_list arguments)
-{
-    char text[LINE_BYTES];
-    int length = snprintf(text, sizeof text, "%s:%d:%d: ", file, line, column);
-    if (length > 0 && (size_t)length < sizeof text)
-        vsnprintf(text + length, sizeof text - (size_t)length, format, arguments);
-    schema_problem_line(problems, text);
-}
-
-void schema_problem(struct schema_problems *problems, const struct yaml_node *node, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    write_problem(problems, node->file, node->line, node->column, format, arguments);
-    va_end(arguments);
-}
-
-void schema_problem_key(struct schema_problems *problems, const struct yaml_node *node, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    write_problem(problems, node->file, node->key_line, node->key_column, format, arguments);
-    va_end(arguments);
-}
 
 static void out_of_memory(const struct place *place, const struct yaml_node *node)
 {
@@ -64,8 +25,8 @@ static void wrong_value(const struct place *place, const struct schema_row *row,
     char expected[SCHEMA_EXPECTED_BYTES], quoted[SCALAR_QUOTE_BYTES];
     schema_expected(row, expected);
     if (node->kind != YAML_SCALAR) {
-        schema_problem(place->problems, node, "%s%s is a %s, expected %s", place->prefix, row->path, node->kind == YAML_MAP ? "map" : "list",
-                       expected);
+        schema_problem(place->problems, node, "%s%s is a %s, expected %s", place->prefix, row->path,
+                       node->kind == YAML_MAP ? "map" : "list", expected);
     } else if (yaml_is_null(node)) {
         schema_problem(place->problems, node, "%s%s is empty, expected %s", place->prefix, row->path, expected);
     } else {
@@ -315,8 +276,8 @@ static void read_entries(const struct place *place, const struct schema_row *row
         if (node->kind == YAML_MAP)
             schema_read(row->entries, node, prefix, entries + (size_t)index * bytes, place->problems);
         else
-            schema_problem(place->problems, node, "%s%s[%d] is not a map, expected an entry that begins with \"- name: ...\"", place->prefix,
-                           row->path, index);
+            schema_problem(place->problems, node, "%s%s[%d] is not a map, expected an entry that begins with \"- name: ...\"",
+                           place->prefix, row->path, index);
         index++;
     }
     memcpy(place->base + row->offset, &entries, sizeof entries);
@@ -359,72 +320,18 @@ static void read_value(const struct place *place, const struct schema_row *row, 
         read_scalar(place, row, node);
 }
 
-/* Levenshtein's distance of two short names. */
-static size_t distance(const char *left, const char *right)
-{
-    size_t row[NAME_MAX_COMPARED + 1], right_length = strlen(right);
-    if (strlen(left) > NAME_MAX_COMPARED || right_length > NAME_MAX_COMPARED)
-        return NAME_MAX_COMPARED;
-    for (size_t i = 0; i <= right_length; i++)
-        row[i] = i;
-    for (size_t i = 0; left[i] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < right_length; j++) {
-            size_t replaced = diagonal + (left[i] != right[j]);
-            size_t shorter = row[j] < row[j + 1] ? row[j] : row[j + 1];
-            diagonal = row[j + 1];
-            row[j + 1] = shorter + 1 < replaced ? shorter + 1 : replaced;
-        }
-    }
-    return row[right_length];
-}
-
-/* The last part of row->path where the row lies directly in section ("" is the top), else NULL. */
-static const char *name_in(const struct schema_row *row, const char *section)
-{
-    size_t length = strlen(section);
-    if (strncmp(row->path, section, length) != 0)
-        return NULL;
-    return strchr(row->path + length, '.') == NULL ? row->path + length : NULL;
-}
-
-static void unknown_key(const struct place *place, const char *section, const struct yaml_node *node)
-{
-    const char *closest = "";
-    size_t best = NAME_MAX_COMPARED + 1;
-    char known[SCHEMA_EXPECTED_BYTES] = "", quoted[SCALAR_QUOTE_BYTES];
-    for (size_t i = 0; i < place->schema->row_count; i++) {
-        const char *name = name_in(&place->schema->rows[i], section);
-        if (name == NULL)
-            continue;
-        size_t away = distance(node->key, name), used = strlen(known);
-        if (away < best) {
-            best = away;
-            closest = name;
-        }
-        snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? ", " : "", name);
-    }
-    scalar_quote(node->key, quoted);
-    if (best <= strlen(closest) / 2)
-        schema_problem_key(place->problems, node, "%s%s%s is not a known key, expected %s%s%s", place->prefix, section, quoted, place->prefix,
-                           section, closest);
-    else
-        schema_problem_key(place->problems, node, "%s%s%s is not a known key, expected one of %s", place->prefix, section, quoted, known);
-}
-
 /* section: "" or "sink." */
 static void read_map(const struct place *place, const char *section, const struct yaml_node *map)
 {
     for (const struct yaml_node *node = map->first; node != NULL; node = node->next) {
         const struct schema_row *row = NULL;
         for (size_t i = 0; i < place->schema->row_count && row == NULL; i++) {
-            const char *name = name_in(&place->schema->rows[i], section);
+            const char *name = schema_name_in(&place->schema->rows[i], section);
             if (name != NULL && strcmp(name, node->key) == 0)
                 row = &place->schema->rows[i];
         }
         if (row == NULL) {
-            unknown_key(place, section, node);
+            schema_unknown_key(place->schema, place->prefix, section, node, place->problems);
         } else if (row->type != SCHEMA_SECTION) {
             read_value(place, row, node);
         } else if (node->kind == YAML_MAP) {

@@ -110,6 +110,7 @@ struct value {
     bool shape_known;             /* false: until shape inference has been here */
     struct quantization quantization;
     const void *data;             /* constant, dense; NULL: computed at run time, or a graph input */
+    int32_t producer;             /* node index; -1: a constant or a graph input */
 };
 
 struct graph {
@@ -132,13 +133,19 @@ int32_t graph_add_constant(struct graph *graph, const char *name, enum dtype dty
  * The pointer is valid until the next node is added. */
 struct node *graph_add_node(struct graph *graph, enum operator_kind kind, const char *name, int32_t input_count, int32_t output_count);
 
-int32_t graph_producer(const struct graph *graph, int32_t value); /* node index, -1: none */
-int32_t graph_consumer_count(const struct graph *graph, int32_t value); /* graph outputs count as consumers */
-int32_t graph_only_consumer(const struct graph *graph, int32_t value);  /* node index if exactly one node and no graph output uses it, else -1 */
+struct node *graph_producer(const struct graph *graph, int32_t value); /* the live node that makes it; NULL: none */
 bool graph_is_output(const struct graph *graph, int32_t value);
-void graph_replace_uses(struct graph *graph, int32_t from, int32_t to); /* in all nodes and graph outputs */
-void graph_compact(struct graph *graph); /* drops removed nodes and those whose results nobody needs; keeps the order topological */
-MUST_CHECK enum error_code graph_sort(struct graph *graph, struct error *error); /* topological order; a cycle is ERROR_MODEL */
+
+/* Who uses each value: counted once, by value index, over live nodes and graph outputs. */
+struct graph_uses {
+    int32_t *count;               /* graph outputs count too */
+    int32_t *consumer;            /* the node that uses it last in order; -1: none */
+};
+MUST_CHECK enum error_code graph_count_uses(struct graph *graph, struct graph_uses *uses_out, struct error *error); /* in the graph's arena */
+
+void graph_replace_uses(struct graph *graph, int32_t from, int32_t to); /* in all live nodes and graph outputs */
+/* Drops removed nodes and those whose results nobody needs, and puts the rest into topological order. A cycle is ERROR_MODEL. */
+MUST_CHECK enum error_code graph_compact(struct graph *graph, struct error *error);
 void graph_print(const struct graph *graph, FILE *file);
 
 #endif

@@ -11,7 +11,7 @@ A machined plate (four corner holes, a bore with a ring, a notch) lies on a belt
 Light, colour temperature, gain, belt texture and its position, part position and size, smudges, blur, motion blur and
 sensor noise vary in every class, so none of them gives the class away. The same seed gives the same frame.
 
-    python3 frames.py            writes frames/*.jpg and frames.csv: the replay of the demo
+    python3 frames.py            writes frames/*.jpg and frames/frames.csv: the replay of the demo
     python3 frames.py --sheet F  writes one picture with examples of each class
 """
 import argparse
@@ -120,10 +120,10 @@ def _scratches(u, v, metal, rng):
             distance = _scratch_distance(u, v, rng)
             if ((distance < 1.0) & (metal > 0.9)).sum() > 75:
                 break
-        width = rng.uniform(0.8, 1.3)
+        width = rng.uniform(0.9, 1.5)
         core = np.exp(-((distance / width) ** 2))
         lip = np.exp(-(((distance - 2.0 * width) / width) ** 2))
-        total += rng.uniform(0.22, 0.42) * core - rng.uniform(0.10, 0.25) * lip
+        total += rng.uniform(0.28, 0.45) * core - rng.uniform(0.14, 0.28) * lip
     return total
 
 
@@ -230,14 +230,13 @@ REPLAY_STOPS = {6: 5, 17: 4, 30: 5}  # part: how many more times the camera send
 
 
 def write_replay(folder):
-    frames = folder / "frames"
-    frames.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "frames.csv", "w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["file", "truth"])
         for part in range(REPLAY_PARTS):
             kind = CLASSES[REPLAY_DEFECTS.get(part, 0)]
-            name = f"frames/part-{part:02d}.jpg"
+            name = f"part-{part:02d}.jpg"
             (folder / name).write_bytes(encode(render(kind, REPLAY_SEED + part)))
             for _ in range(1 + REPLAY_STOPS.get(part, 0)):
                 rows.writerow([name, kind])
@@ -260,4 +259,4 @@ if __name__ == "__main__":
     if given.sheet:
         write_sheet(given.sheet, given.seed)
     else:
-        write_replay(pathlib.Path(__file__).resolve().parent)
+        write_replay(pathlib.Path(__file__).resolve().parent / "frames")

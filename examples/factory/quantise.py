@@ -166,6 +166,9 @@ def evaluate(path, batch):
     values["input"] = torch.as_tensor(batch).double()
     for node in model.graph.node:
         a = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        if node.op_type == "Constant":
+            values[node.output[0]] = torch.from_numpy(numpy_helper.to_array(a["value"]).copy())
+            continue
         x, *rest = [values[name] for name in node.input]
         if node.op_type == "QuantizeLinear":
             y = (torch.round(x / rest[0]) + rest[1]).clamp(0, 255)

@@ -23,7 +23,8 @@ Systems and Signal Processing 25 (2011) 485-520, for the bearing; ISO 10816-1 fo
                    vary by a per cent or two, and the load that turns with the shaft modulates the strength.
     noise          from everything else.
 
-    python3 vibration.py     writes readings/readings.ndjson: 60 s of two motors
+    python3 vibration.py     writes readings/readings.ndjson: 60 s of two motors, one message a line with its time, topic,
+                             payload and truth: the state in the window (two blocks) that this message completes
 """
 import json
 import pathlib
@@ -55,7 +56,7 @@ class Motor:
         self.resonance_hz, self.damping = rng.uniform(480, 640), rng.uniform(0.03, 0.06)
         self.path = np.array([rng.uniform(0.7, 1.0), rng.uniform(0.2, 0.5), rng.uniform(0.7, 1.0)])
         self.unbalance_mm_s = rng.uniform(4.5, 8.0)
-        self.blow = rng.uniform(3.0, 6.0)
+        self.blow = rng.uniform(1.5, 5.0)
         self.state = "healthy"
 
     def _turning(self, angle, velocity_mm_s):
@@ -116,16 +117,19 @@ def write_replay(folder):
     lines = []
     for number, (name, (seed, script)) in enumerate(REPLAY.items()):
         motor = Motor(seed)
+        before = "healthy"
         for t_ms in range(number * BLOCK_EVERY_MS // 2, REPLAY_MS, BLOCK_EVERY_MS):
             motor.state = [state for second, state in script.items() if second * 1000 <= t_ms][-1]
             block = np.round(motor.block(t_ms / 1000), 3)
             payload = {axis: [float(value) for value in block[:, index]] for index, axis in enumerate(["ax", "ay", "az"])}
-            lines.append({"t_ms": t_ms, "topic": f"sensor/{name}/reading", "truth": motor.state, "payload": payload})
+            truth = motor.state if motor.state != "healthy" else before
+            before = motor.state
+            lines.append({"t_ms": t_ms, "topic": f"sensor/{name}/reading", "truth": truth, "payload": payload})
     lines.sort(key=lambda line: line["t_ms"])
-    (folder / "readings").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-    (folder / "readings" / "readings.ndjson").write_text(text)
+    (folder / "readings.ndjson").write_text(text)
 
 
 if __name__ == "__main__":
-    write_replay(pathlib.Path(__file__).resolve().parent)
+    write_replay(pathlib.Path(__file__).resolve().parent / "readings")

@@ -32,6 +32,9 @@ MUST_CHECK enum error_code operator_infer_all(struct graph *graph, struct error 
 MUST_CHECK enum error_code operator_prepare(const struct graph *graph, const struct node *node, const struct kernels *kernels,
                                             struct arena *arena, struct operation *operation_out, struct error *error);
 
+/* Computes a node whose inputs are all constant: its outputs become constants, the node is removed. Scalar kernels. */
+MUST_CHECK enum error_code operator_fold(struct graph *graph, struct node *node, struct error *error);
+
 /* A family's entry points, referenced by the table in operators.c. */
 typedef enum error_code operator_infer_function(struct graph *graph, struct node *node, struct error *error);
 typedef enum error_code operator_prepare_function(struct operation *operation, struct arena *arena, struct error *error);

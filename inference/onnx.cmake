@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
+list(APPEND EDDY_INFERENCE_SOURCES
+  onnx/protobuf.c onnx/parse.c onnx/parse_tensor.c onnx/import.c onnx/import_spatial.c onnx/import_matrix.c onnx/import_elementwise.c
+  onnx/import_shape.c onnx/import_quantized.c onnx/import_trees.c)
