@@ -38,6 +38,7 @@ struct outbox_input {      /* an input that the batches of this commit answer */
 
 struct outbox_statistics {
     int64_t next_seq, batches, bytes, evicted_results, commits, bytes_max;
+    int64_t set_aside; /* damaged files set aside by this outbox, while opening or later */
 };
 
 /* taken_max: how many inputs back a redelivery is recognised (the link's receive_maximum). A damaged file is set aside as

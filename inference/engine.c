@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inference/engine.h"
+
+#include "base/file.h"
+#include "inference/kernels/kernels.h"
+#include "inference/onnx/onnx.h"
+#include "inference/operators/operators.h"
+#include "inference/passes/passes.h"
+#include "inference/plan.h"
+#include "inference/tflite/tflite.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MODEL_BYTES_MAX ((size_t)1 << 30)
+
+struct model {
+    struct file_map map;
+    struct graph graph;
+    const struct kernels *kernels;
+    struct operation *operations;  /* [graph.node_count] */
+    struct plan plan;
+    struct tensor *inputs, *outputs;
+    uint64_t macs;
+};
+
+struct run {
+    const struct model *model;
+    void **data;                   /* by value */
+    struct tensor *inputs, *outputs;
+    void *block;
+};
+
+static enum error_code load(const uint8_t *bytes, size_t length, const struct model_options *options, struct graph *graph, struct error *error)
+{
+    if (length >= 8 && memcmp(bytes + 4, "TFL3", 4) == 0)
+        return tflite_load(bytes, length, options, graph, error);
+    return onnx_load(bytes, length, options, graph, error);
+}
+
+static enum error_code prepare(struct model *model, struct error *error)
+{
+    struct graph *graph = &model->graph;
+    model->operations = arena_allocate_array(&graph->arena, (size_t)graph->node_count + 1, sizeof *model->operations);
+    if (model->operations == NULL)
+        return error_set(error, ERROR_LIMIT, "the model needs more memory than eddy allows");
+    for (int32_t n = 0; n < graph->node_count; n++) {
+        TRY(operator_prepare(graph, &graph->nodes[n], model->kernels, &graph->arena, &model->operations[n], error));
+        model->macs += model->operations[n].macs;
+    }
+    return plan_make(graph, model->operations, &model->plan, error);
+}
+
+static void describe(const struct graph *graph, int32_t value, struct tensor *tensor)
+{
+    const struct value *source = &graph->values[value];
+    *tensor = (struct tensor){.name = source->name, .dtype = source->dtype, .shape = source->shape, .quantization = source->quantization};
+}
+
+static enum error_code describe_ends(struct model *model, struct error *error)
+{
+    struct graph *graph = &model->graph;
+    model->inputs = arena_allocate_array(&graph->arena, (size_t)(graph->input_count + graph->output_count) + 1, sizeof *model->inputs);
+    if (model->inputs == NULL)
+        return error_set(error, ERROR_LIMIT, "the model needs more memory than eddy allows");
+    model->outputs = model->inputs + graph->input_count;
+    for (int32_t i = 0; i < graph->input_count; i++)
+        describe(graph, graph->inputs[i], &model->inputs[i]);
+    for (int32_t i = 0; i < graph->output_count; i++)
+        describe(graph, graph->outputs[i], &model->outputs[i]);
+    return ERROR_NONE;
+}
+
+static const char *from_environment(const char *given, const char *variable)
+{
+    const char *value = given != NULL ? given : getenv(variable);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static enum error_code build(struct model *model, const uint8_t *bytes, size_t length, const struct model_options *options, struct error *error)
+{
+    TRY(kernels_select(from_environment(options != NULL ? options->cpu : NULL, "EDDY_CPU"), &model->kernels, error));
+    TRY(load(bytes, length, options, &model->graph, error));
+    TRY(passes_run(&model->graph, from_environment(options != NULL ? options->skip_passes : NULL, "EDDY_PASSES"), error));
+    TRY(prepare(model, error));
+    return describe_ends(model, error);
+}
+
+enum error_code model_open_bytes(const void *bytes, size_t length, const char *name, const struct model_options *options,
+                                 struct model **model_out, struct error *error)
+{
+    struct model *model = calloc(1, sizeof *model);
+    if (model == NULL)
+        return error_set(error, ERROR_LIMIT, "%s: no memory for a model", name);
+    graph_init(&model->graph);
+    enum error_code code = build(model, bytes, length, options, error);
+    if (code != ERROR_NONE) {
+        error_prefix(error, "%s: ", name);
+        model_close(model);
+        return code;
+    }
+    *model_out = model;
+    return ERROR_NONE;
+}
+
+enum error_code model_open(const char *path, const struct model_options *options, struct model **model_out, struct error *error)
+{
+    struct file_map map;
+    TRY(file_map_open(path, MODEL_BYTES_MAX, &map, error));
+    enum error_code code = model_open_bytes(map.data, map.bytes, path, options, model_out, error);
+    if (code == ERROR_NONE)
+        (*model_out)->map = map;
+    else
+        file_map_close(&map);
+    return code;
+}
+
+void model_close(struct model *model)
+{
+    if (model == NULL)
+        return;
+    graph_deinit(&model->graph);
+    file_map_close(&model->map);
+    free(model);
+}
+
+int model_input_count(const struct model *model)
+{
+    return model->graph.input_count;
+}
+
+int model_output_count(const struct model *model)
+{
+    return model->graph.output_count;
+}
+
+const struct tensor *model_input(const struct model *model, int index)
+{
+    return &model->inputs[index];
+}
+
+const struct tensor *model_output(const struct model *model, int index)
+{
+    return &model->outputs[index];
+}
+
+size_t model_memory(const struct model *model)
+{
+    return model->plan.bytes;
+}
+
+uint64_t model_macs(const struct model *model)
+{
+    return model->macs;
+}
+
+const char *model_cpu(const struct model *model)
+{
+    return model->kernels->name;
+}
+
+void model_print(const struct model *model, FILE *file)
+{
+    fprintf(file, "memory: %zu bytes a run, of which %zu scratch; no plan needs less than %zu\n", model->plan.bytes,
+            model->plan.bytes - model->plan.scratch_offset, model->plan.lower_bound);
+    graph_print(&model->graph, file);
+    for (int32_t i = 0; i < model->graph.output_count; i++)
+        fprintf(file, "output \"%s\": v%" PRId32 "\n", model->outputs[i].name, model->graph.outputs[i]);
+}
+
+/* A run's tensors and the table of all values' places, in one piece with the block they point into. */
+static void lay_out(struct run *run)
+{
+    const struct model *model = run->model;
+    const struct graph *graph = &model->graph;
+    for (int32_t v = 0; v < graph->value_count; v++) {
+        if (graph->values[v].data != NULL)
+            run->data[v] = (void *)(uintptr_t)graph->values[v].data;
+        else if (model->plan.offsets[v] != SIZE_MAX)
+            run->data[v] = (char *)run->block + model->plan.offsets[v];
+    }
+    for (int32_t i = 0; i < graph->input_count; i++) {
+        run->inputs[i] = model->inputs[i];
+        run->inputs[i].data = run->data[graph->inputs[i]];
+    }
+    for (int32_t i = 0; i < graph->output_count; i++) {
+        run->outputs[i] = model->outputs[i];
+        run->outputs[i].data = run->data[graph->outputs[i]];
+    }
+}
+
+enum error_code run_new(const struct model *model, struct run **run_out, struct error *error)
+{
+    const struct graph *graph = &model->graph;
+    struct run *run = calloc(1, sizeof *run);
+    if (run != NULL) {
+        run->model = model;
+        run->data = calloc((size_t)graph->value_count + 1, sizeof *run->data);
+        run->inputs = calloc((size_t)(graph->input_count + graph->output_count) + 1, sizeof *run->inputs);
+        run->block = aligned_alloc(ARENA_ALIGNMENT, model->plan.bytes + ARENA_ALIGNMENT);
+    }
+    if (run == NULL || run->data == NULL || run->inputs == NULL || run->block == NULL) {
+        run_free(run);
+        return error_set(error, ERROR_LIMIT, "no memory for a run of %zu bytes", model->plan.bytes);
+    }
+    run->outputs = run->inputs + graph->input_count;
+    lay_out(run);
+    for (int i = 0; i < graph->input_count; i++)
+        memset(run->inputs[i].data, 0, tensor_bytes(&run->inputs[i]));
+    *run_out = run;
+    return ERROR_NONE;
+}
+
+void run_free(struct run *run)
+{
+    if (run == NULL)
+        return;
+    free(run->block);
+    free(run->inputs);
+    free(run->data);
+    free(run);
+}
+
+struct tensor *run_input(struct run *run, int index)
+{
+    return &run->inputs[index];
+}
+
+const struct tensor *run_output(const struct run *run, int index)
+{
+    return &run->outputs[index];
+}
+
+void run_execute(struct run *run)
+{
+    const struct model *model = run->model;
+    void *scratch = (char *)run->block + model->plan.scratch_offset;
+    for (int32_t n = 0; n < model->graph.node_count; n++)
+        model->operations[n].execute(&model->operations[n], run->data, scratch);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inference/kernels/kernels.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* From the reference to the best; what the CPU lacks is left out. */
+const struct kernels *const *kernels_list(void)
+{
+    static const struct kernels *list[6];
+    int count = 0;
+    const struct kernels *found[6] = {&kernels_scalar};
+    count = 1;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vl");
+    if (avx2)
+        found[count++] = &kernels_avx2;
+    if (avx512)
+        found[count++] = &kernels_avx512;
+    if (avx512 && __builtin_cpu_supports("avx512vnni"))
+        found[count++] = &kernels_avx512vnni;
+#elif defined(__aarch64__)
+    found[count++] = &kernels_neon;
+#endif
+    if (list[0] == NULL) /* every thread would write the same */
+        memcpy(list, found, sizeof list);
+    return list;
+}
+
+enum error_code kernels_select(const char *cpu, const struct kernels **kernels_out, struct error *error)
+{
+    char names[128] = "";
+    const struct kernels *best = NULL;
+    for (const struct kernels *const *one = kernels_list(); *one != NULL; one++) {
+        if (cpu == NULL || strcmp(cpu, (*one)->name) == 0)
+            best = *one;
+        size_t length = strlen(names);
+        snprintf(names + length, sizeof names - length, "%s%s", length > 0 ? ", " : "", (*one)->name);
+    }
+    if (best == NULL)
+        return error_set(error, ERROR_UNSUPPORTED, "kernels \"%.40s\" do not exist or do not run on this CPU, which has: %s", cpu, names);
+    *kernels_out = best;
+    return ERROR_NONE;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Matrix product of two computed operands, batched with numpy broadcasting, and the LSTM, which is matrix products over time. */
+#include "inference/operators/families.h"
+#include "inference/operators/approximate.h"
+
+#include <math.h>
+#include <string.h>
+
+enum error_code matmul_infer(struct graph *graph, struct node *node, struct error *error)
+{
+    const struct value *a = &graph->values[node->inputs[0]], *b = &graph->values[node->inputs[1]];
+    struct value *out = &graph->values[node->outputs[0]];
+    if (a->dtype != DTYPE_F32 || b->dtype != DTYPE_F32)
+        return operator_fail(node, ERROR_UNSUPPORTED, error, "expected f32");
+    if (a->shape.rank < 2 || b->shape.rank < 2 || a->shape.dims[a->shape.rank - 1] != b->shape.dims[b->shape.rank - 2])
+        return operator_fail(node, a->shape.rank < 2 || b->shape.rank < 2 ? ERROR_UNSUPPORTED : ERROR_MODEL, error, "shapes that do not multiply");
+    struct shape a_batch = a->shape, b_batch = b->shape, batch;
+    a_batch.rank -= 2;
+    b_batch.rank -= 2;
+    TRY(broadcast_shapes(node, &a_batch, &b_batch, &batch, error));
+    if (batch.rank + 2 > TENSOR_RANK_MAX)
+        return operator_fail(node, ERROR_UNSUPPORTED, error, "too many dimensions");
+    batch.dims[batch.rank++] = a->shape.dims[a->shape.rank - 2];
+    batch.dims[batch.rank++] = b->shape.dims[b->shape.rank - 1];
+    out->shape = batch;
+    out->dtype = DTYPE_F32;
+    return ERROR_NONE;
+}
+
+static void multiply(const float *a, const float *b, float *out, int64_t rows, int64_t depth, int64_t columns)
+{
+    for (int64_t r = 0; r < rows; r++, a += depth, out += columns) {
+        memset(out, 0, (size_t)columns * sizeof *out);
+        for (int64_t k = 0; k < depth; k++) {
+            float x = a[k];
+            const float *row = b + k * columns;
+            for (int64_t c = 0; c < columns; c++)
+                out[c] += x * row[c];
+        }
+    }
+}
+
+static void matmul_execute(const struct operation *operation, void *const *data, void *scratch)
+{
+    const struct shape *a = &operation_input(operation, 0)->shape, *b = &operation_input(operation, 1)->shape;
+    const struct shape *out = &operation_output(operation, 0)->shape;
+    const float *a_data = operation_input_data(operation, data, 0), *b_data = operation_input_data(operation, data, 1);
+    float *to = operation_output_data(operation, data, 0);
+    int64_t rows = a->dims[a->rank - 2], depth = a->dims[a->rank - 1], columns = b->dims[b->rank - 1];
+    int64_t batches = dims_product(out, 0, out->rank - 2);
+    (void)scratch;
+    for (int64_t i = 0; i < batches; i++, to += rows * columns) {
+        int64_t rest = i, a_at = 0, b_at = 0, a_stride = rows * depth, b_stride = depth * columns;
+        for (int axis = 3; axis <= out->rank; axis++) {
+            int64_t position = rest % out->dims[out->rank - axis];
+            rest /= out->dims[out->rank - axis];
+            int32_t a_dim = axis <= a->rank ? a->dims[a->rank - axis] : 1, b_dim = axis <= b->rank ? b->dims[b->rank - axis] : 1;
+            a_at += a_dim == 1 ? 0 : position * a_stride;
+            b_at += b_dim == 1 ? 0 : position * b_stride;
+            a_stride *= a_dim;
+            b_stride *= b_dim;
+        }
+        multiply(a_data + a_at, b_data + b_at, to, rows, depth, columns);
+    }
+}
+
+enum error_code matmul_prepare(struct operation *operation, struct arena *arena, struct error *error)
+{
+    const struct shape *a = &operation_input(operation, 0)->shape;
+    (void)arena, (void)error;
+    operation->macs = (uint64_t)shape_elements(&operation_output(operation, 0)->shape) * (uint64_t)a->dims[a->rank - 1];
+    operation->execute = matmul_execute;
+    return ERROR_NONE;
+}
+
+/* X [T, N, I], W [D, 4H, I], R [D, 4H, H], B [D, 8H]; gates in the order input, output, forget, cell (ONNX LSTM-14). */
+enum error_code lstm_infer(struct graph *graph, struct node *node, struct error *error)
+{
+    int32_t hidden = node->attributes.recurrent.hidden, directions = node->attributes.recurrent.direction == 2 ? 2 : 1;
+    const struct shape *x = &graph->values[node->inputs[0]].shape;
+    if (x->rank != 3 || hidden < 1 || hidden > 1 << 16)
+        return operator_fail(node, ERROR_MODEL, error, "expected an input of rank 3");
+    const struct shape w = {.rank = 3, .dims = {directions, 4 * hidden, x->dims[2]}}, r = {.rank = 3, .dims = {directions, 4 * hidden, hidden}};
+    const struct shape b = {.rank = 2, .dims = {directions, 8 * hidden}}, state = {.rank = 3, .dims = {directions, x->dims[1], hidden}};
+    const struct shape *const expected[8] = {x, &w, &r, &b, NULL, &state, &state, NULL};
+    for (int i = 0; i < 8; i++) {
+        const struct value *operand = node->inputs[i] >= 0 ? &graph->values[node->inputs[i]] : NULL;
+        if (operand != NULL && (expected[i] == NULL || operand->dtype != DTYPE_F32 || !shape_equal(&operand->shape, expected[i])))
+            return operator_fail(node, ERROR_MODEL, error, "an operand of another shape or type than the gates need");
+    }
+    graph->values[node->outputs[0]].shape = (struct shape){.rank = 4, .dims = {x->dims[0], directions, x->dims[1], hidden}};
+    for (int i = 0; i < 3; i++) {
+        graph->values[node->outputs[i]].dtype = DTYPE_F32;
+        if (i > 0)
+            graph->values[node->outputs[i]].shape = state;
+    }
+    return ERROR_NONE;
+}
+
+static float dot(const float *a, const float *b, int64_t count)
+{
+    float lanes[16] = {0}, sum = 0;
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16) {
+        for (int k = 0; k < 16; k++)
+            lanes[k] += a[i + k] * b[i + k];
+    }
+    for (; i < count; i++)
+        sum += a[i] * b[i];
+    for (int k = 0; k < 16; k++)
+        sum += lanes[k];
+    return sum;
+}
+
+static float sigmoid(float x)
+{
+    return 1 / (1 + approximate_exp(-x));
+}
+
+struct lstm_weights {
+    const float *w, *r, *b;
+    int64_t inputs, hidden;
+};
+
+/* One time step of one sequence; h and c are read and written. */
+static void lstm_step(const struct lstm_weights *weights, const float *x, float *h, float *c, float *gates)
+{
+    int64_t hidden = weights->hidden;
+    for (int64_t g = 0; g < 4 * hidden; g++) {
+        float bias = weights->b != NULL ? weights->b[g] + weights->b[4 * hidden + g] : 0;
+        gates[g] = bias + dot(weights->w + g * weights->inputs, x, weights->inputs) + dot(weights->r + g * hidden, h, hidden);
+    }
+    for (int64_t i = 0; i < hidden; i++) {
+        float input = sigmoid(gates[i]), output = sigmoid(gates[hidden + i]), forget = sigmoid(gates[2 * hidden + i]);
+        c[i] = forget * c[i] + input * tanhf(gates[3 * hidden + i]);
+        h[i] = output * tanhf(c[i]);
+    }
+}
+
+static void lstm_execute(const struct operation *operation, void *const *data, void *scratch)
+{
+    const struct shape *x_shape = &operation_input(operation, 0)->shape;
+    int64_t steps = x_shape->dims[0], batch = x_shape->dims[1], inputs = x_shape->dims[2];
+    int64_t hidden = operation->node->attributes.recurrent.hidden, directions = operation->node->attributes.recurrent.direction == 2 ? 2 : 1;
+    const float *x = operation_input_data(operation, data, 0), *bias = operation_input_data(operation, data, 3);
+    const float *h_start = operation_input_data(operation, data, 5), *c_start = operation_input_data(operation, data, 6);
+    float *y = operation_output_data(operation, data, 0), *h = operation_output_data(operation, data, 1), *c = operation_output_data(operation, data, 2);
+    size_t state_bytes = (size_t)(directions * batch * hidden) * sizeof(float);
+    memset(h, 0, state_bytes);
+    memset(c, 0, state_bytes);
+    if (h_start != NULL)
+        memcpy(h, h_start, state_bytes);
+    if (c_start != NULL)
+        memcpy(c, c_start, state_bytes);
+    for (int64_t d = 0; d < directions; d++) {
+        struct lstm_weights weights = {.w = (const float *)operation_input_data(operation, data, 1) + d * 4 * hidden * inputs,
+                                       .r = (const float *)operation_input_data(operation, data, 2) + d * 4 * hidden * hidden,
+                                       .b = bias != NULL ? bias + d * 8 * hidden : NULL, .inputs = inputs, .hidden = hidden};
+        bool backwards = operation->node->attributes.recurrent.direction == 1 || d == 1;
+        for (int64_t s = 0; s < steps; s++) {
+            int64_t t = backwards ? steps - 1 - s : s;
+            for (int64_t n = 0; n < batch; n++) {
+                float *state = h + (d * batch + n) * hidden;
+                lstm_step(&weights, x + (t * batch + n) * inputs, state, c + (d * batch + n) * hidden, scratch);
+                memcpy(y + ((t * directions + d) * batch + n) * hidden, state, (size_t)hidden * sizeof(float));
+            }
+        }
+    }
+}
+
+enum error_code lstm_prepare(struct operation *operation, struct arena *arena, struct error *error)
+{
+    const struct shape *x = &operation_input(operation, 0)->shape;
+    int64_t hidden = operation->node->attributes.recurrent.hidden;
+    (void)arena, (void)error;
+    operation->scratch_bytes = (size_t)(4 * hidden) * sizeof(float);
+    operation->macs = (uint64_t)(x->dims[0] * (int64_t)x->dims[1] * 4 * hidden * (x->dims[2] + hidden));
+    operation->execute = lstm_execute;
+    return ERROR_NONE;
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Operators that move elements without looking at them: reshape, transpose, slice, expand, pad. They share one idea: the result is walked
+ * in order, the source position follows by strides, and the innermost run is copied at once where it is contiguous. */
+#include "inference/operators/families.h"
+
+#include <math.h>
+#include <string.h>
+
+struct move {
+    struct shape shape;                      /* of the result, the inner run left out */
+    int64_t strides[TENSOR_RANK_MAX];        /* of the source, in elements, along the result's axes */
+    int64_t start, outer, inner, inner_step; /* elements */
+    size_t bytes;
+};
+
+static void copy_run(const struct move *move, const char *from, char *to)
+{
+    if (move->inner_step == 1) {
+        memcpy(to, from, (size_t)move->inner * move->bytes);
+        return;
+    }
+    if (move->bytes == 4) {
+        const int32_t *source = (const int32_t *)(const void *)from;
+        int32_t *target = (int32_t *)(void *)to;
+        for (int64_t i = 0; i < move->inner; i++)
+            target[i] = source[i * move->inner_step];
+        return;
+    }
+    ptrdiff_t step = (ptrdiff_t)move->inner_step * (ptrdiff_t)move->bytes;
+    for (int64_t i = 0; i < move->inner; i++)
+        memcpy(to + (size_t)i * move->bytes, from + i * step, move->bytes);
+}
+
+static void move_execute(const struct operation *operation, void *const *data, void *scratch)
+{
+    const struct move *move = operation->prepared;
+    const char *from = operation_input_data(operation, data, 0);
+    char *to = operation_output_data(operation, data, 0);
+    int32_t position[TENSOR_RANK_MAX] = {0};
+    int64_t at = move->start;
+    (void)scratch;
+    for (int64_t i = 0; i < move->outer; i++) {
+        copy_run(move, from + at * (int64_t)move->bytes, to);
+        to += (size_t)move->inner * move->bytes;
+        for (int axis = move->shape.rank - 1; axis >= 0; axis--) {
+            at += move->strides[axis];
+            if (++position[axis] < move->shape.dims[axis])
+                break;
+            at -= move->strides[axis] * move->shape.dims[axis];
+            position[axis] = 0;
+        }
+    }
+}
+
+static void dense_strides(const struct shape *shape, int64_t strides[TENSOR_RANK_MAX])
+{
+    int64_t stride = 1;
+    for (int i = shape->rank - 1; i >= 0; i--) {
+        strides[i] = stride;
+        stride *= shape->dims[i];
+    }
+}
+
+/* strides: of the source along each axis of the result. Inner axes are merged while the source is contiguous over them. */
+static enum error_code prepare_move(struct operation *operation, struct arena *arena, const int64_t *strides, int64_t start, struct error *error)
+{
+    const struct value *out = operation_output(operation, 0);
+    struct move *move = arena_allocate(arena, sizeof *move);
+    if (move == NULL)
+        return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");
+    int axis = out->shape.rank - 1;
+    while (axis >= 0 && out->shape.dims[axis] == 1)
+        axis--;
+    move->inner = axis >= 0 ? out->shape.dims[axis] : 1;
+    move->inner_step = axis >= 0 ? strides[axis] : 1;
+    for (axis--; axis >= 0 && move->inner_step == 1 && (out->shape.dims[axis] == 1 || strides[axis] == move->inner); axis--)
+        move->inner *= out->shape.dims[axis];
+    move->shape = (struct shape){.rank = axis + 1};
+    move->outer = 1;
+    for (int i = 0; i <= axis; i++) {
+        move->shape.dims[i] = out->shape.dims[i];
+        move->strides[i] = strides[i];
+        move->outer *= out->shape.dims[i];
+    }
+    move->start = start;
+    move->bytes = dtype_bytes(out->dtype);
+    if (shape_elements(&out->shape) == 0)
+        move->outer = 0;
+    operation->prepared = move;
+    operation->execute = move_execute;
+    return ERROR_NONE;
+}
+
+/* What only moves keeps its type and quantisation. */
+static struct value *pass_on(struct graph *graph, struct node *node)
+{
+    struct value *out = &graph->values[node->outputs[0]];
+    const struct value *in = &graph->values[node->inputs[0]];
+    out->dtype = in->dtype;
+    if (out->quantization.count == 0 && in->quantization.count == 1)
+        out->quantization = in->quantization;
+    return out;
+}
+
+enum error_code reshape_infer(struct graph *graph, struct node *node, struct error *error)
+{
+    struct value *out = pass_on(graph, node);
+    if (!out->shape_known || shape_elements(&out->shape) != shape_elements(&graph->values[node->inputs[0]].shape))
+        return operator_fail(node, ERROR_MODEL, error, "the new shape has another number of elements");
+    return ERROR_NONE;
+}
+
+static void reshape_execute(const struct operation *operation, void *const *data, void *scratch)
+{
+    const void *from = operation_input_data(operation, data, 0);
+    void *to = operation_output_data(operation, data, 0);
+    const struct value *out = operation_output(operation, 0);
+    (void)scratch;
+    if (from != to)
+        memcpy(to, from, (size_t)shape_elements(&out->shape) * dtype_bytes(out->dtype));
+}
+
+enum error_code reshape_prepare(struct operation *operation, struct arena *arena, struct error *error)
+{
+    (void)arena, (void)error;
+    operation->execute = reshape_execute;
+    operation->in_place = true;
+    return ERROR_NONE;
+}
+
+enum error_code transpose_infer(struct graph *graph, struct node *node, struct error *error)
+{
+    struct value *out = pass_on(graph, node);
+    const struct shape *in = &graph->values[node->inputs[0]].shape;
+    bool seen[TENSOR_RANK_MAX] = {false};
+    struct shape shape = {.rank = in->rank};
+    for (int i = 0; i < in->rank; i++) {
+        int32_t axis = node->attributes.transpose.order[i];
+        if (axis < 0 || axis >= in->rank || seen[axis])
+            return operator_fail(node, ERROR_MODEL, error, "an order that is no permutation");
+        seen[axis] = true;
+        shape.dims[i] = in->dims[axis];
+    }
+    out->shape = shape;
+    return ERROR_NONE;
+}
+
+/* Two axes swapped over an inner run, in tiles that stay in the first cache: the shape of NHWC <-> NCHW. */
+static void transpose_tiles(const struct operation *operation, void *const *data, void *scratch)
+{
+    enum { TILE = 16 };
+    const struct value *in = operation_input(operation, 0);
+    const float *from = operation_input_data(operation, data, 0);
+    float *to = operation_output_data(operation, data, 0);
+    const int64_t *shape = operation->prepared; /* batches, rows, columns */
+    (void)scratch, (void)in;
+    for (int64_t b = 0; b < shape[0]; b++, from += shape[1] * shape[2], to += shape[1] * shape[2]) {
+        for (int64_t r = 0; r < shape[1]; r += TILE) {
+            int64_t r_end = r + TILE < shape[1] ? r + TILE : shape[1];
+            for (int64_t c = 0; c < shape[2]; c++) {
+                for (int64_t k = r; k < r_end; k++)
+                    to[c * shape[1] + k] = from[k * shape[2] + c];
+            }
+        }
+    }
+}
+
+static bool is_matrix_transpose(const struct value *in, const int32_t *order, int64_t shape[3])
+{
+    int rank = in->shape.rank, split = -1;
+    if (dtype_bytes(in->dtype) != 4 || rank < 2 || order[0] != 0)
+        return false;
+    for (int i = 2; i < rank && split < 0; i++) {
+        bool fits = true;
+        for (int k = 1; k < rank; k++)
+            fits = fits && order[k] == (k + i - 1 < rank ? k + i - 1 : k + i - rank);
+        split = fits ? i : -1;
+    }
+    if (split < 0)
+        return false;
+    shape[0] = in->shape.dims[0];
+    shape[1] = dims_product(&in->shape, 1, split);
+    shape[2] = dims_product(&in->shape, split, rank);
+    return true;
+}
+
+enum error_code transpose_prepare(struct operation *operation, struct arena *arena, struct error *error)
+{
+    const struct value *in = operation_input(operation, 0);
+    const int32_t *order = operation->node->attributes.transpose.order;
+    int64_t source[TENSOR_RANK_MAX], strides[TENSOR_RANK_MAX], shape[3];
+    if (is_matrix_transpose(in, order, shape)) {
+        int64_t *kept = arena_allocate(arena, sizeof shape);
+        if (kept == NULL)
+            return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");
+        memcpy(kept, shape, sizeof shape);
+        operation->prepared = kept;
+        operation->execute = transpose_tiles;
+        return ERROR_NONE;
+    }
+    dense_strides(&in->shape, source);
+    for (int i = 0; i < in->shape.rank; i++)
+        strides[i] = source[order[i]];
+    return prepare_move(operation, arena, strides, 0, error);
+}
+
+enum error_code slice_infer(struct graph *graph, struct node *node, struct error *error)
+{
+    struct value *out = pass_on(graph, node);
+    const struct shape *in = &graph->values[node->inputs[0]].shape;
+    if (!out->shape_known || out->shape.rank != in->rank)
+        return operator_fail(node, ERROR_MODEL, error, "a result of another rank");
+    for (int i = 0; i < in->rank; i++) {
+        int64_t first = node->attributes.slice.begin[i], count = out->shape.dims[i];
+        int64_t last = first + (count - 1) * (int64_t)node->attributes.slice.step[i];
+        if (count > 0 && (first < 0 || first >= in->dims[i] || last < 0 || last >= in->dims[i]))
+            return operator_fail(node, ERROR_MODEL, error, "a part that lies outside its input");
+    }
+    return ERROR_NONE;
+}
+
+enum error_code slice_prepare(struct operation *operation, struct arena *arena, struct error *error)
+{
+    const struct shape *in = &operation_input(operation, 0)->shape;
+    int64_t strides[TENSOR_RANK_MAX], start = 0;
+    dense_strides(in, strides);
+    for (int i = 0; i < in->rank; i++) {
+        start += strides[i] * operation->node->attributes.slice.begin[i];
+        strides[i] *= operation->node->attributes.slice.step[i];
+    }
+    return prepare_move(operation, arena, strides, start, error);
+}
+
+enum error_code expand_infer(struct graph *graph, struct node *node, struct error *error)
+{
+    struct value *out = pass_on(graph, node);
+    const struct shape *in = &graph->values[node->inputs[0]].shape;
+    struct shape result;
+    if (!out->shape_known || out->shape.rank < in->rank)
+        return operator_fail(node, ERROR_MODEL, error, "a target of smaller rank");
+    TRY(broadcast_shapes(node, in, &out->shape, &result, error));
+    return shape_equal(&result, &out->shape) ? ERROR_NONE : operator_fail(node, ERROR_MODEL, error, "a target that the input does not broadcast to");
+}
+
+enum error_code expand_prepare(struct operation *operation, struct arena *arena, struct error *error)
+{
+    const struct shape *in = &operation_input(operation, 0)->shape, *out = &operation_output(operation, 0)->shape;
+    int64_t source[TENSOR_RANK_MAX], strides[TENSOR_RANK_MAX] = {0};
+    dense_strides(in, source);
+    for (int i = 0; i < in->rank; i++)
+        strides[out->rank - in->rank + i] = in->dims[i] == 1 ? 0 : source[i];
+    return prepare_move(operation, arena, strides, 0, error);
+}
+
+enum error_code pad_infer(struct graph *graph, struct node *node, struct error *error)
+{
+    struct value *out = pass_on(graph, node);
+    const struct shape *in = &graph->values[node->inputs[0]].shape;
+    struct shape shape = {.rank = in->rank};
+    for (int i = 0; i < in->rank; i++) {
+        int64_t dim = (int64_t)in->dims[i] + node->attributes.pad.before[i] + node->attributes.pad.after[i];
+        if (node->attributes.pad.before[i] < 0 || node->attributes.pad.after[i] < 0 || dim > INT32_MAX)
+            return operator_fail(node, ERROR_MODEL, error, "a pad that is negative or too large");
+        shape.dims[i] = (int32_t)dim;
+    }
+    out->shape = shape;
+    return ERROR_NONE;
+}
+
+static void fill(void *to, const struct value *value, float real)
+{
+    int64_t count = shape_elements(&value->shape);
+    if (value->dtype == DTYPE_F32) {
+        for (int64_t i = 0; i < count; i++)
+            ((float *)to)[i] = real;
+        return;
+    }
+    double stored = value->quantization.count == 1 ? round((double)(real / value->quantization.scale[0])) + value->quantization.zero_point[0] : (double)real;
+    stored = stored < -128 ? -128 : stored > 255 ? 255 : stored;
+    memset(to, (int)stored, (size_t)count * dtype_bytes(value->dtype));
+}
+
+static void pad_execute(const struct operation *operation, void *const *data, void *scratch)
+{
+    const struct value *in = operation_input(operation, 0), *out = operation_output(operation, 0);
+    const char *from = operation_input_data(operation, data, 0);
+    char *to = operation_output_data(operation, data, 0);
+    const int32_t *before = operation->node->attributes.pad.before;
+    int rank = in->shape.rank;
+    int64_t strides[TENSOR_RANK_MAX], rows = rank > 0 ? dims_product(&in->shape, 0, rank - 1) : 1, at = 0;
+    size_t bytes = dtype_bytes(in->dtype), run = rank > 0 ? (size_t)in->shape.dims[rank - 1] * bytes : bytes;
+    int32_t position[TENSOR_RANK_MAX] = {0};
+    (void)scratch;
+    fill(to, out, operation->node->attributes.pad.value);
+    dense_strides(&out->shape, strides);
+    for (int i = 0; i < rank; i++)
+        at += strides[i] * before[i];
+    for (int64_t r = 0; r < rows && run > 0; r++, from += run) {
+        memcpy(to + (size_t)at * bytes, from, run);
+        for (int axis = rank - 2; axis >= 0; axis--) {
+            at += strides[axis];
+            if (++position[axis] < in->shape.dims[axis])
+                break;
+            at -= strides[axis] * in->shape.dims[axis];
+            position[axis] = 0;
+        }
+    }
+}
+
+enum error_code pad_prepare(struct operation *operation, struct arena *arena, struct error *error)
+{
+    (void)arena;
+    const struct value *in = operation_input(operation, 0);
+    if (in->dtype != DTYPE_F32 && dtype_bytes(in->dtype) != 1 && operation->node->attributes.pad.value != 0)
+        return operator_fail(operation->node, ERROR_UNSUPPORTED, error, "a fill of this type that is not zero");
+    operation->execute = pad_execute;
+    return ERROR_NONE;
+}

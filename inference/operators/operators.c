@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inference/operators/operators.h"
+
+#include "inference/operators/families.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    operator_infer_function *infer;
+    operator_prepare_function *prepare;
+} table[OPERATOR_COUNT] = {
+    [OPERATOR_CONV] = {convolution_infer, convolution_prepare},
+    [OPERATOR_DEPTHWISE_CONV] = {depthwise_infer, depthwise_prepare},
+    [OPERATOR_AVERAGE_POOL] = {pool_infer, pool_prepare},
+    [OPERATOR_MAX_POOL] = {pool_infer, pool_prepare},
+    [OPERATOR_GLOBAL_AVERAGE_POOL] = {global_pool_infer, global_pool_prepare},
+    [OPERATOR_RESIZE] = {resize_infer, resize_prepare},
+    [OPERATOR_PAD] = {pad_infer, pad_prepare},
+    [OPERATOR_FULLY_CONNECTED] = {fully_connected_infer, fully_connected_prepare},
+    [OPERATOR_MATMUL] = {matmul_infer, matmul_prepare},
+    [OPERATOR_LSTM] = {lstm_infer, lstm_prepare},
+    [OPERATOR_ADD] = {binary_infer, binary_prepare},
+    [OPERATOR_SUB] = {binary_infer, binary_prepare},
+    [OPERATOR_MUL] = {binary_infer, binary_prepare},
+    [OPERATOR_DIV] = {binary_infer, binary_prepare},
+    [OPERATOR_POW] = {binary_infer, binary_prepare},
+    [OPERATOR_MIN] = {binary_infer, binary_prepare},
+    [OPERATOR_MAX] = {binary_infer, binary_prepare},
+    [OPERATOR_PRELU] = {binary_infer, binary_prepare},
+    [OPERATOR_LESS] = {binary_infer, binary_prepare},
+    [OPERATOR_GREATER] = {binary_infer, binary_prepare},
+    [OPERATOR_EQUAL] = {binary_infer, binary_prepare},
+    [OPERATOR_AND] = {binary_infer, binary_prepare},
+    [OPERATOR_OR] = {binary_infer, binary_prepare},
+    [OPERATOR_RELU] = {unary_infer, unary_prepare},
+    [OPERATOR_CLIP] = {unary_infer, unary_prepare},
+    [OPERATOR_LEAKY_RELU] = {unary_infer, unary_prepare},
+    [OPERATOR_SIGMOID] = {unary_infer, unary_prepare},
+    [OPERATOR_TANH] = {unary_infer, unary_prepare},
+    [OPERATOR_HARD_SIGMOID] = {unary_infer, unary_prepare},
+    [OPERATOR_HARD_SWISH] = {unary_infer, unary_prepare},
+    [OPERATOR_EXP] = {unary_infer, unary_prepare},
+    [OPERATOR_LOG] = {unary_infer, unary_prepare},
+    [OPERATOR_SQRT] = {unary_infer, unary_prepare},
+    [OPERATOR_ABS] = {unary_infer, unary_prepare},
+    [OPERATOR_NEG] = {unary_infer, unary_prepare},
+    [OPERATOR_ERF] = {unary_infer, unary_prepare},
+    [OPERATOR_NOT] = {unary_infer, unary_prepare},
+    [OPERATOR_BATCH_NORM] = {batch_norm_infer, batch_norm_prepare},
+    [OPERATOR_SOFTMAX] = {softmax_infer, softmax_prepare},
+    [OPERATOR_CAST] = {cast_infer, cast_prepare},
+    [OPERATOR_QUANTIZE] = {quantize_infer, quantize_prepare},
+    [OPERATOR_DEQUANTIZE] = {dequantize_infer, dequantize_prepare},
+    [OPERATOR_REQUANTIZE] = {quantize_infer, requantize_prepare},
+    [OPERATOR_RESHAPE] = {reshape_infer, reshape_prepare},
+    [OPERATOR_TRANSPOSE] = {transpose_infer, transpose_prepare},
+    [OPERATOR_CONCAT] = {concat_infer, concat_prepare},
+    [OPERATOR_SLICE] = {slice_infer, slice_prepare},
+    [OPERATOR_GATHER] = {gather_infer, gather_prepare},
+    [OPERATOR_ONE_HOT] = {one_hot_infer, one_hot_prepare},
+    [OPERATOR_EXPAND] = {expand_infer, expand_prepare},
+    [OPERATOR_REDUCE_MEAN] = {reduce_infer, reduce_prepare},
+    [OPERATOR_REDUCE_SUM] = {reduce_infer, reduce_prepare},
+    [OPERATOR_REDUCE_MAX] = {reduce_infer, reduce_prepare},
+    [OPERATOR_REDUCE_MIN] = {reduce_infer, reduce_prepare},
+    [OPERATOR_ARG_MAX] = {arg_max_infer, arg_max_prepare},
+    [OPERATOR_TREE_ENSEMBLE] = {tree_ensemble_infer, tree_ensemble_prepare},
+};
+
+enum error_code operator_fail(const struct node *node, enum error_code code, struct error *error, const char *what)
+{
+    return error_set(error, code, "operator %s, node \"%.100s\": %s", operator_name(node->kind), node->name, what);
+}
+
+static enum error_code check_outputs(struct graph *graph, const struct node *node, struct error *error)
+{
+    for (int32_t i = 0; i < node->output_count; i++) {
+        struct value *value = &graph->values[node->outputs[i]];
+        if (value->shape.rank < 0 || value->shape.rank > TENSOR_RANK_MAX || shape_elements(&value->shape) < 0)
+            return operator_fail(node, ERROR_LIMIT, error, "a result of more elements than eddy takes");
+        value->shape_known = true;
+    }
+    return ERROR_NONE;
+}
+
+enum error_code operator_infer(struct graph *graph, struct node *node, struct error *error)
+{
+    if (table[node->kind].infer == NULL)
+        return operator_fail(node, ERROR_UNSUPPORTED, error, "not supported");
+    for (int32_t i = 0; i < node->input_count; i++) {
+        if (node->inputs[i] >= 0 && !graph->values[node->inputs[i]].shape_known)
+            return operator_fail(node, ERROR_MODEL, error, "an input whose shape is not known");
+    }
+    TRY(table[node->kind].infer(graph, node, error));
+    return check_outputs(graph, node, error);
+}
+
+enum error_code operator_infer_all(struct graph *graph, struct error *error)
+{
+    for (int32_t n = 0; n < graph->node_count; n++) {
+        if (!graph->nodes[n].removed)
+            TRY(operator_infer(graph, &graph->nodes[n], error));
+    }
+    return ERROR_NONE;
+}
+
+enum error_code operator_prepare(const struct graph *graph, const struct node *node, const struct kernels *kernels, struct arena *arena,
+                                 struct operation *operation_out, struct error *error)
+{
+    *operation_out = (struct operation){.graph = graph, .node = node, .kernels = kernels};
+    return table[node->kind].prepare(operation_out, arena, error);
+}
+
+enum error_code operator_fold(struct graph *graph, struct node *node, struct error *error)
+{
+    const struct kernels *scalar;
+    struct operation operation;
+    TRY(kernels_select("scalar", &scalar, error));
+    TRY(operator_prepare(graph, node, scalar, &graph->arena, &operation, error));
+    void **data = calloc((size_t)graph->value_count, sizeof *data);
+    void *scratch = aligned_alloc(ARENA_ALIGNMENT, (operation.scratch_bytes / ARENA_ALIGNMENT + 1) * ARENA_ALIGNMENT);
+    enum error_code code = data == NULL || scratch == NULL ? operator_fail(node, ERROR_LIMIT, error, "no memory to compute it") : ERROR_NONE;
+    for (int32_t i = 0; code == ERROR_NONE && i < node->input_count; i++) {
+        if (node->inputs[i] >= 0)
+            data[node->inputs[i]] = (void *)(uintptr_t)graph->values[node->inputs[i]].data;
+    }
+    for (int32_t i = 0; code == ERROR_NONE && i < node->output_count; i++) {
+        struct value *value = &graph->values[node->outputs[i]];
+        data[node->outputs[i]] = arena_allocate_array(&graph->arena, (size_t)shape_elements(&value->shape), dtype_bytes(value->dtype));
+        if (data[node->outputs[i]] == NULL)
+            code = operator_fail(node, ERROR_LIMIT, error, "no memory to compute it");
+    }
+    if (code == ERROR_NONE) {
+        operation.execute(&operation, data, scratch);
+        for (int32_t i = 0; i < node->output_count; i++) {
+            graph->values[node->outputs[i]].data = data[node->outputs[i]];
+            graph->values[node->outputs[i]].producer = -1;
+        }
+        node->removed = true;
+    }
+    free(scratch);
+    free(data);
+    return code;
+}

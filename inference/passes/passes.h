@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * passes.h: rewrites a graph into one that computes the same with less. One file a pass; each may be left out and the result stays right.
+ *
+ *   layout        moves transposes to where they cancel, turns those that move nothing into reshapes
+ *   batch-norm    folds batch normalisation into the convolution or fully connected layer before it
+ *   quantize      dequantise -> operator -> quantise becomes the operator on integers
+ *   activation    Relu, Clip, LeakyRelu become the end of the layer before them
+ * fold and compaction (computing what is constant, dropping what nobody needs) always run.
+ * Errors: ERROR_LIMIT where the rewritten graph needs more memory than eddy allows. */
+#ifndef EDDY_INFERENCE_PASSES_H
+#define EDDY_INFERENCE_PASSES_H
+
+#include "inference/graph.h"
+
+/* skip: comma-separated names of passes to leave out; NULL: none. */
+MUST_CHECK enum error_code passes_run(struct graph *graph, const char *skip, struct error *error);
+
+typedef enum error_code pass_function(struct graph *graph, struct error *error);
+pass_function pass_layout, pass_batch_norm, pass_quantize, pass_activation, pass_fold;
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inference/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RUN_BYTES_MAX ((size_t)1 << 31)
+
+struct block {
+    int32_t value, first, last;  /* nodes between which it lives */
+    size_t bytes, offset;
+    int32_t shares;              /* value whose block this one uses; -1: its own */
+};
+
+static size_t value_bytes(const struct value *value)
+{
+    size_t bytes = (size_t)shape_elements(&value->shape) * dtype_bytes(value->dtype) + KERNEL_OVERREAD_BYTES;
+    return (bytes + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+}
+
+static void find_lives(const struct graph *graph, struct block *blocks)
+{
+    for (int32_t v = 0; v < graph->value_count; v++)
+        blocks[v] = (struct block){.value = v, .first = -1, .last = -1, .shares = -1};
+    for (int32_t n = 0; n < graph->node_count; n++) {
+        const struct node *node = &graph->nodes[n];
+        for (int32_t i = 0; i < node->output_count; i++) {
+            struct block *block = &blocks[node->outputs[i]];
+            block->first = block->last = n;
+            block->bytes = value_bytes(&graph->values[node->outputs[i]]);
+        }
+        for (int32_t i = 0; i < node->input_count; i++) {
+            if (node->inputs[i] >= 0 && blocks[node->inputs[i]].last < n)
+                blocks[node->inputs[i]].last = n;
+        }
+    }
+    for (int32_t i = 0; i < graph->input_count; i++) {
+        struct block *block = &blocks[graph->inputs[i]];
+        *block = (struct block){.value = graph->inputs[i], .last = graph->node_count, .bytes = value_bytes(&graph->values[graph->inputs[i]]), .shares = -1};
+    }
+    for (int32_t i = 0; i < graph->output_count; i++)
+        blocks[graph->outputs[i]].last = graph->node_count;
+}
+
+static void share_in_place(const struct graph *graph, const struct operation *operations, struct block *blocks)
+{
+    for (int32_t n = 0; n < graph->node_count; n++) {
+        const struct node *node = &graph->nodes[n];
+        if (!operations[n].in_place || node->input_count < 1 || node->inputs[0] < 0)
+            continue;
+        struct block *in = &blocks[node->inputs[0]], *out = &blocks[node->outputs[0]];
+        int32_t root = node->inputs[0];
+        while (blocks[root].shares >= 0)
+            root = blocks[root].shares;
+        bool computed = graph->values[node->inputs[0]].data == NULL && blocks[root].bytes > 0;
+        bool other_operand = false;
+        for (int32_t i = 1; i < node->input_count; i++)
+            other_operand |= node->inputs[i] == node->inputs[0];
+        if (!computed || in->last != n || blocks[root].last > n || out->bytes > blocks[root].bytes || other_operand)
+            continue;
+        out->shares = root;
+        blocks[root].last = out->last;
+    }
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    const struct block *x = a, *y = b;
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? 1 : -1;
+    return (x->value > y->value) - (x->value < y->value);
+}
+
+/* The lowest offset where the block meets none of those placed that live at the same time. */
+static size_t find_offset(const struct block *placed, int32_t count, const struct block *block)
+{
+    size_t offset = 0;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int32_t i = 0; i < count; i++) {
+            const struct block *other = &placed[i];
+            bool meets = other->first <= block->last && block->first <= other->last && other->offset < offset + block->bytes &&
+                         offset < other->offset + other->bytes;
+            if (meets) {
+                offset = other->offset + other->bytes;
+                moved = true;
+            }
+        }
+    }
+    return offset;
+}
+
+static size_t find_lower_bound(const struct graph *graph, const struct block *blocks, int32_t count)
+{
+    size_t most = 0;
+    for (int32_t n = 0; n < graph->node_count; n++) {
+        size_t alive = 0;
+        for (int32_t i = 0; i < count; i++)
+            alive += blocks[i].first <= n && n <= blocks[i].last ? blocks[i].bytes : 0;
+        most = alive > most ? alive : most;
+    }
+    return most;
+}
+
+enum error_code plan_make(struct graph *graph, const struct operation *operations, struct plan *plan_out, struct error *error)
+{
+    size_t values = (size_t)graph->value_count + 1;
+    struct plan plan = {.offsets = arena_allocate_array(&graph->arena, values, sizeof *plan.offsets)};
+    struct block *blocks = malloc(values * sizeof *blocks), *own = malloc(values * sizeof *own);
+    if (plan.offsets == NULL || blocks == NULL || own == NULL) {
+        free(own);
+        free(blocks);
+        return error_set(error, ERROR_LIMIT, "no memory to plan %zu values", values);
+    }
+    find_lives(graph, blocks);
+    share_in_place(graph, operations, blocks);
+    int32_t count = 0;
+    for (int32_t v = 0; v < graph->value_count; v++) {
+        plan.offsets[v] = SIZE_MAX;
+        if (blocks[v].bytes > 0 && blocks[v].shares < 0 && graph->values[v].data == NULL)
+            own[count++] = blocks[v];
+    }
+    qsort(own, (size_t)count, sizeof *own, larger_first);
+    bool fits = true;
+    for (int32_t i = 0; i < count && fits; i++) {
+        own[i].offset = find_offset(own, i, &own[i]);
+        plan.offsets[own[i].value] = own[i].offset;
+        plan.bytes = own[i].offset + own[i].bytes > plan.bytes ? own[i].offset + own[i].bytes : plan.bytes;
+        fits = plan.bytes <= RUN_BYTES_MAX;
+    }
+    plan.lower_bound = find_lower_bound(graph, own, count);
+    for (int32_t v = 0; v < graph->value_count; v++) {
+        int32_t root = v;
+        while (blocks[root].shares >= 0)
+            root = blocks[root].shares;
+        if (root != v)
+            plan.offsets[v] = plan.offsets[root];
+    }
+    free(own);
+    free(blocks);
+    plan.scratch_offset = plan.bytes;
+    size_t scratch = 0;
+    for (int32_t n = 0; n < graph->node_count; n++)
+        scratch = operations[n].scratch_bytes > scratch ? operations[n].scratch_bytes : scratch;
+    if (!fits || scratch > RUN_BYTES_MAX)
+        return error_set(error, ERROR_LIMIT, "a run of the model needs more than %zu bytes", RUN_BYTES_MAX);
+    plan.bytes += (scratch + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+    *plan_out = plan;
+    return ERROR_NONE;
+}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/check.h"
+#include "transport/outbox.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { BUDGET = 8 << 20, TAKEN = 64 };
+
+static char folder[64], path[128];
+
+static void begin(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/eddy-outbox-XXXXXX");
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/outbox.db", folder);
+}
+
+static void end(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    CHECK(system(command) == 0);
+}
+
+static struct outbox *open_outbox(int64_t budget, bool *set_aside_out)
+{
+    struct outbox *outbox = NULL;
+    struct error error;
+    CHECK_OK(outbox_open(path, budget, TAKEN, &outbox, set_aside_out, &error), error);
+    return outbox;
+}
+
+static struct outbox *reopen(struct outbox *outbox)
+{
+    bool set_aside;
+    outbox_close(outbox);
+    outbox = open_outbox(BUDGET, &set_aside);
+    CHECK(!set_aside);
+    return outbox;
+}
+
+static void fill(char *body, size_t bytes, int64_t seq)
+{
+    uint64_t state = (uint64_t)seq * 0x9e3779b97f4a7c15u + 1;
+    for (size_t i = 0; i < bytes; i++) {
+        state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+        body[i] = (char)state;
+    }
+}
+
+static enum error_code add(struct outbox *outbox, int count, size_t bytes, struct error *error)
+{
+    static char body[1 << 20];
+    int64_t first = outbox_next_seq(outbox);
+    fill(body, bytes, first);
+    struct outbox_batch batch = {.first_seq = first, .last_seq = first + count - 1, .pipeline = "line", .count = count,
+                                 .encoding = OUTBOX_LZ4, .body = body, .body_bytes = bytes};
+    return outbox_commit(outbox, &batch, 1, NULL, 0, NULL, 0, error);
+}
+
+static void check_body(const struct outbox_batch *batch)
+{
+    static char expected[1 << 20];
+    CHECK(batch->body_bytes <= sizeof expected);
+    fill(expected, batch->body_bytes, batch->first_seq);
+    CHECK(batch->body_bytes == 0 || memcmp(expected, batch->body, batch->body_bytes) == 0);
+}
+
+static struct outbox_statistics statistics_of(const struct outbox *outbox)
+{
+    struct outbox_statistics statistics;
+    outbox_get_statistics(outbox, &statistics);
+    return statistics;
+}
+
+static void what_was_committed_is_there_after_reopening(void)
+{
+    begin();
+    bool set_aside;
+    struct error error;
+    struct outbox_batch batch;
+    struct outbox *outbox = open_outbox(BUDGET, &set_aside);
+    CHECK(!set_aside);
+    CHECK_INTEGER(outbox_next_seq(outbox), 1);
+    for (int i = 0; i < 10; i++)
+        CHECK_OK(add(outbox, 7, (size_t)i * 3000, &error), error);
+    outbox = reopen(outbox);
+    CHECK_INTEGER(outbox_next_seq(outbox), 71);
+    int64_t from = 0;
+    for (int i = 0; i < 10; i++) {
+        CHECK(outbox_find(outbox, from, &batch));
+        CHECK_INTEGER(batch.first_seq, 1 + 7 * i);
+        CHECK_INTEGER(batch.last_seq, 7 + 7 * i);
+        CHECK_INTEGER(batch.count, 7);
+        CHECK_INTEGER(batch.encoding, OUTBOX_LZ4);
+        CHECK_INTEGER(batch.body_bytes, i * 3000);
+        CHECK_TEXT(batch.pipeline, "line");
+        check_body(&batch);
+        from = batch.last_seq + 1;
+    }
+    CHECK(!outbox_find(outbox, from, &batch));
+    CHECK_INTEGER(statistics_of(outbox).batches, 10);
+    CHECK_INTEGER(statistics_of(outbox).bytes, 45 * 3000);
+    outbox_close(outbox);
+    end();
+}
+
+static void removed_batches_are_gone_and_seq_never_repeats(void)
+{
+    begin();
+    bool set_aside;
+    struct error error;
+    struct outbox_batch batch;
+    struct outbox *outbox = open_outbox(BUDGET, &set_aside);
+    for (int round = 0; round < 20; round++) {
+        int64_t first = outbox_next_seq(outbox);
+        CHECK_INTEGER(first, 1 + 6 * round);
+        CHECK_OK(add(outbox, 3, 500, &error), error);
+        CHECK_OK(add(outbox, 3, 500, &error), error);
+        int64_t removed[] = {first, first + 3, 999999};
+        CHECK_OK(outbox_commit(outbox, NULL, 0, NULL, 0, removed, 3, &error), error);
+        CHECK(!outbox_find(outbox, 0, &batch));
+        CHECK_INTEGER(statistics_of(outbox).batches, 0);
+        CHECK_INTEGER(statistics_of(outbox).bytes, 0);
+        outbox = reopen(outbox);
+    }
+    char body[] = "x";
+    struct outbox_batch wrong = {.first_seq = 5, .last_seq = 5, .pipeline = "line", .count = 1, .body = body, .body_bytes = 1};
+    CHECK_INTEGER(outbox_commit(outbox, &wrong, 1, NULL, 0, NULL, 0, &error), ERROR_INTERNAL);
+    outbox_close(outbox);
+    CHECK(unlink(path) == 0);
+    outbox = open_outbox(BUDGET, &set_aside); /* the file was removed by hand: numbering still goes on */
+    CHECK(outbox_next_seq(outbox) > 120);
+    outbox_close(outbox);
+    end();
+}
+
+static int64_t bytes_on_disk(void)
+{
+    char with_ending[160];
+    struct stat state;
+    int64_t bytes = stat(path, &state) == 0 ? state.st_size : 0;
+    snprintf(with_ending, sizeof with_ending, "%s-wal", path);
+    return bytes + (stat(with_ending, &state) == 0 ? state.st_size : 0);
+}
+
+static void past_the_budget_the_oldest_go_first_and_are_counted(void)
+{
+    begin();
+    bool set_aside;
+    struct error error;
+    struct outbox_batch batch;
+    struct outbox *outbox = open_outbox(BUDGET, &set_aside);
+    int64_t batches = 4000, results = 4;
+    for (int i = 0; i < batches; i++)
+        CHECK_OK(add(outbox, (int)results, 2000 + (size_t)i % 7 * 1500, &error), error);
+    struct outbox_statistics statistics = statistics_of(outbox);
+    CHECK(statistics.evicted_results > 0);
+    CHECK_INTEGER(statistics.evicted_results + statistics.batches * results, batches * results);
+    CHECK(bytes_on_disk() < BUDGET + BUDGET / 4);
+    CHECK(statistics.bytes > BUDGET / 3);
+    CHECK(outbox_find(outbox, 0, &batch)); /* what is left has no hole: the newest, to the last */
+    CHECK_INTEGER(batch.first_seq, statistics.evicted_results + 1);
+    int64_t left = 0;
+    for (int64_t from = 0; outbox_find(outbox, from, &batch); from = batch.last_seq + 1, left++)
+        check_body(&batch);
+    CHECK_INTEGER(left, statistics.batches);
+    outbox = reopen(outbox);
+    CHECK_INTEGER(statistics_of(outbox).evicted_results, statistics.evicted_results);
+    outbox_close(outbox);
+    end();
+}
+
+static void an_emptied_outbox_gives_its_space_back(void)
+{
+    begin();
+    bool set_aside;
+    struct error error;
+    struct outbox_batch batch;
+    struct outbox *outbox = open_outbox(BUDGET, &set_aside);
+    for (int i = 0; i < 900; i++)
+        CHECK_OK(add(outbox, 1, 6000, &error), error);
+    int64_t full = bytes_on_disk();
+    while (outbox_find(outbox, 0, &batch)) {
+        int64_t removed = batch.first_seq;
+        CHECK_OK(outbox_commit(outbox, NULL, 0, NULL, 0, &removed, 1, &error), error);
+    }
+    outbox_close(outbox);
+    CHECK(bytes_on_disk() < full / 3);
+    end();
+}
+
+static void a_taken_input_is_recognised_until_taken_max_others_came(void)
+{
+    begin();
+    bool set_aside;
+    struct error error;
+    struct outbox *outbox = open_outbox(BUDGET, &set_aside);
+    for (uint16_t round = 0; round < 30; round++) {
+        struct outbox_input inputs[7];
+        for (uint16_t i = 0; i < 7; i++)
+            inputs[i] = (struct outbox_input){.packet_id = (uint16_t)(1 + round * 7 + i), .content_hash = 77 + i};
+        CHECK_OK(outbox_commit(outbox, NULL, 0, inputs, 7, NULL, 0, &error), error);
+        if (round % 4 == 3)
+            outbox = reopen(outbox);
+        int last = 7 + round * 7, recognised = 0;
+        for (int id = 1; id <= last; id++) {
+            struct outbox_input input = {.packet_id = (uint16_t)id, .content_hash = 77 + (uint64_t)((id - 1) % 7)};
+            bool taken = outbox_was_taken(outbox, &input);
+            recognised += taken;
+            if (id > last - TAKEN)
+                CHECK(taken);
+            input.content_hash++;
+            CHECK(!outbox_was_taken(outbox, &input));
+        }
+        CHECK_INTEGER(recognised, last < TAKEN ? last : TAKEN);
+    }
+    struct outbox_input many[3 * TAKEN];
+    for (uint16_t i = 0; i < 3 * TAKEN; i++)
+        many[i] = (struct outbox_input){.packet_id = (uint16_t)(1000 + i), .content_hash = i};
+    CHECK_OK(outbox_commit(outbox, NULL, 0, many, 3 * TAKEN, NULL, 0, &error), error);
+    outbox = reopen(outbox);
+    CHECK(outbox_was_taken(outbox, &many[3 * TAKEN - 1]));
+    CHECK(outbox_was_taken(outbox, &many[2 * TAKEN]));
+    CHECK(!outbox_was_taken(outbox, &many[2 * TAKEN - 1]));
+    outbox_close(outbox);
+    end();
+}
+
+/* Needs a disk that can be filled: a small tmpfs, so only where one may be mounted. */
+static void a_full_disk_heals(void)
+{
+    begin();
+    if (mount("tmpfs", folder, "tmpfs", 0, "size=6m") != 0) {
+        printf("a full disk was not tried: mounting a tmpfs needs root\n");
+        end();
+        return;
+    }
+    bool set_aside;
+    struct error error;
+    char filler[160];
+    struct outbox *outbox = open_outbox(64 << 20, &set_aside); /* a budget far beyond the disk */
+    int failed = 0;
+    for (int i = 0; i < 3000; i++)
+        failed += add(outbox, 1, 5000, &error) != ERROR_NONE;
+    struct outbox_statistics statistics = statistics_of(outbox);
+    CHECK_INTEGER(failed, 0);
+    CHECK(statistics.evicted_results > 1000);
+    CHECK_INTEGER(outbox_next_seq(outbox), 3001);
+    snprintf(filler, sizeof filler, "%s/filler", folder); /* now somebody else takes what is left */
+    int file = open(filler, O_CREAT | O_WRONLY, 0600);
+    static char zeros[4096];
+    while (write(file, zeros, sizeof zeros) > 0) {
+    }
+    close(file);
+    for (int i = 0; i < 500; i++)
+        CHECK_OK(add(outbox, 1, 5000, &error), error);
+    struct outbox_batch batch;
+    int64_t expected = 0;
+    for (int64_t from = 0; outbox_find(outbox, from, &batch); from = batch.last_seq + 1) {
+        CHECK(expected == 0 || batch.first_seq == expected);
+        check_body(&batch);
+        expected = batch.last_seq + 1;
+    }
+    CHECK_INTEGER(expected, 3501);
+    while (outbox_find(outbox, 0, &batch)) { /* and it still empties */
+        int64_t removed = batch.first_seq;
+        CHECK_OK(outbox_commit(outbox, NULL, 0, NULL, 0, &removed, 1, &error), error);
+    }
+    unlink(filler);
+    for (int i = 0; i < 200; i++)
+        CHECK_OK(add(outbox, 1, 500, &error), error);
+    outbox_close(outbox);
+    outbox = open_outbox(64 << 20, &set_aside);
+    CHECK(!set_aside);
+    CHECK_INTEGER(statistics_of(outbox).batches, 200);
+    outbox_close(outbox);
+    CHECK(umount(folder) == 0);
+    end();
+}
+
+static void damage(const char *file_path, unsigned *random, int way)
+{
+    int file = open(file_path, O_RDWR);
+    struct stat state;
+    if (file < 0)
+        return;
+    CHECK(fstat(file, &state) == 0);
+    if (way % 3 == 0) {
+        CHECK(ftruncate(file, rand_r(random) % (state.st_size + 1)) == 0);
+    } else {
+        int flips = way % 3 == 1 ? 3 : 200;
+        int64_t range = way % 2 == 0 ? state.st_size : (state.st_size < 4096 ? state.st_size : 4096);
+        for (int i = 0; i < flips && range > 0; i++) {
+            unsigned char byte;
+            int64_t at = rand_r(random) % range;
+            CHECK(pread(file, &byte, 1, at) == 1);
+            byte ^= (unsigned char)(1u << (rand_r(random) % 8));
+            CHECK(pwrite(file, &byte, 1, at) == 1);
+        }
+    }
+    close(file);
+}
+
+static void a_damaged_file_works_or_is_set_aside(void)
+{
+    unsigned random = 20260101;
+    int seen_aside = 0;
+    for (int round = 0; round < 120; round++) {
+        begin();
+        bool set_aside = false;
+        struct error error;
+        struct outbox_batch batch;
+        struct outbox *outbox = open_outbox(BUDGET, &set_aside);
+        for (int i = 0; i < 40; i++)
+            CHECK_OK(add(outbox, 5, 3000, &error), error);
+        struct outbox_input input = {.packet_id = 9, .content_hash = 9};
+        CHECK_OK(outbox_commit(outbox, NULL, 0, &input, 1, NULL, 0, &error), error);
+        outbox_close(outbox);
+        damage(path, &random, round);
+        outbox = open_outbox(BUDGET, &set_aside);
+        seen_aside += set_aside;
+        if (set_aside)
+            CHECK(outbox_next_seq(outbox) >= 201);
+        for (int64_t from = 0, steps = 0; outbox_find(outbox, from, &batch) && steps < 1000; from = batch.last_seq + 1, steps++)
+            CHECK(batch.body_bytes <= BUDGET);
+        int64_t next_seq = outbox_next_seq(outbox);
+        for (int i = 0; i < 20; i++)
+            CHECK_OK(add(outbox, 5, 3000, &error), error);
+        CHECK_INTEGER(outbox_next_seq(outbox), next_seq + 100);
+        outbox_close(outbox);
+        end();
+    }
+    printf("%d of 120 damaged files were set aside at start\n", seen_aside);
+    CHECK(seen_aside > 0);
+}
+
+struct promise {
+    int64_t next_seq;
+    uint16_t last_input;
+};
+
+static void commit_for_ever(int reports)
+{
+    bool set_aside;
+    struct error error;
+    char body[900];
+    struct outbox *outbox = open_outbox(BUDGET, &set_aside);
+    for (uint16_t id = 1;; id++) {
+        int64_t first = outbox_next_seq(outbox), removed = first - 150;
+        fill(body, sizeof body, first);
+        struct outbox_batch batch = {.first_seq = first, .last_seq = first + 2, .pipeline = "line", .count = 3, .body = body,
+                                     .body_bytes = sizeof body};
+        struct outbox_input input = {.packet_id = id, .content_hash = (uint64_t)first};
+        if (outbox_commit(outbox, &batch, 1, &input, 1, &removed, removed > 0, &error) != ERROR_NONE)
+            _exit(3);
+        struct promise promise = {.next_seq = outbox_next_seq(outbox), .last_input = id};
+        if (write(reports, &promise, sizeof promise) != sizeof promise)
+            _exit(4);
+    }
+}
+
+static void every_reported_commit_survives_kill_9(void)
+{
+    begin();
+    unsigned random = 7;
+    int64_t commits = 0;
+    for (int round = 0; round < 15; round++) {
+        int reports[2];
+        CHECK(pipe(reports) == 0);
+        pid_t child = fork();
+        if (child == 0) {
+            close(reports[0]);
+            commit_for_ever(reports[1]);
+        }
+        close(reports[1]);
+        struct promise last = {0}, promise;
+        int until = 1 + rand_r(&random) % 400;
+        for (int i = 0; read(reports[0], &promise, sizeof promise) == sizeof promise; i++) {
+            last = promise;
+            commits++;
+            if (i == until)
+                kill(child, SIGKILL);
+        }
+        close(reports[0]);
+        int status;
+        CHECK(waitpid(child, &status, 0) == child);
+        CHECK(WIFSIGNALED(status));
+        bool set_aside;
+        struct outbox_batch batch;
+        struct outbox *outbox = open_outbox(BUDGET, &set_aside);
+        CHECK(!set_aside);
+        CHECK(outbox_next_seq(outbox) >= last.next_seq);
+        CHECK(outbox_next_seq(outbox) <= last.next_seq + 3); /* one more may have been committed than was reported */
+        CHECK(outbox_find(outbox, last.next_seq - 3, &batch));
+        CHECK_INTEGER(batch.first_seq, last.next_seq - 3);
+        check_body(&batch);
+        struct outbox_input input = {.packet_id = last.last_input, .content_hash = (uint64_t)last.next_seq - 3};
+        CHECK(outbox_was_taken(outbox, &input));
+        outbox_close(outbox);
+    }
+    printf("%lld commits reported, none lost\n", (long long)commits);
+    end();
+}
+
+int main(int count, char **arguments)
+{
+    return check_main(count, arguments, (struct check_case[]){
+        CASE(what_was_committed_is_there_after_reopening),
+        CASE(removed_batches_are_gone_and_seq_never_repeats),
+        CASE(past_the_budget_the_oldest_go_first_and_are_counted),
+        CASE(an_emptied_outbox_gives_its_space_back),
+        CASE(a_taken_input_is_recognised_until_taken_max_others_came),
+        CASE(a_full_disk_heals),
+        CASE(a_damaged_file_works_or_is_set_aside),
+        CASE(every_reported_commit_survives_kill_9),
+        {0}});
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "transport/link_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    SECOND_US = 1000000,
+    BACK_OFF_MAX_S = 60,
+    CONNECT_TIMEOUT_S = 20,
+    STEADY_US = 10 * SECOND_US,      /* a connection that lasted so long ends the back-off */
+    LOOK_US = SECOND_US,             /* how often an unremarkable connection is looked at */
+    ACKNOWLEDGE_RETRY_US = 20000,
+    DISCONNECT_WAIT_US = 2 * SECOND_US,
+};
+
+void link_wake_locked(struct link *link)
+{
+    link->signalled = true;
+    pthread_cond_signal(&link->wake);
+}
+
+/* The first reason stands: what Paho adds while it cleans up says less. */
+void link_note_event(struct link *link, enum link_event event, const char *why)
+{
+    pthread_mutex_lock(&link->lock);
+    if (link->event != LINK_LOST) {
+        link->event = event;
+        snprintf(link->why, sizeof link->why, "%s", why);
+    }
+    if (event == LINK_LOST)
+        link->usable = false;
+    link_wake_locked(link);
+    pthread_mutex_unlock(&link->lock);
+}
+
+static void note_problem(struct link *link, const char *text)
+{
+    pthread_mutex_lock(&link->lock);
+    snprintf(link->last_problem, sizeof link->last_problem, "%s", text);
+    pthread_mutex_unlock(&link->lock);
+}
+
+static void connection_lost(void *context, char *cause)
+{
+    link_note_event(context, LINK_LOST, cause != NULL ? cause : "the connection was lost");
+}
+
+static void disconnected_by_broker(void *context, MQTTProperties *properties, enum MQTTReasonCodes reason)
+{
+    (void)properties;
+    const char *name = MQTTReasonCode_toString(reason);
+    char why[LINK_PROBLEM_BYTES];
+    snprintf(why, sizeof why, "the broker ended the connection: %s (0x%02x)", name != NULL ? name : "no reason known", (unsigned)reason);
+    link_note_event(context, LINK_LOST, why);
+}
+
+static void connect_succeeded(void *context, MQTTAsync_successData5 *answer)
+{
+    struct link *link = context;
+    int receive_maximum = MQTTProperties_getNumericValue(&answer->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM);
+    MQTTProperty *packet = MQTTProperties_getProperty(&answer->properties, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE);
+    pthread_mutex_lock(&link->lock);
+    link->window = receive_maximum > 0 && receive_maximum < LINK_WINDOW_MAX ? receive_maximum : LINK_WINDOW_MAX;
+    link->packet_bytes_max = packet != NULL && packet->value.integer4 > 0 ? packet->value.integer4 : SIZE_MAX;
+    link->session_present = answer->alt.connect.sessionPresent != 0;
+    pthread_mutex_unlock(&link->lock);
+    link_note_event(link, LINK_CONNECTED, "");
+}
+
+static void connect_failed(void *context, MQTTAsync_failureData5 *answer)
+{
+    char why[LINK_PROBLEM_BYTES];
+    const char *name = answer->reasonCode >= MQTTREASONCODE_UNSPECIFIED_ERROR ? MQTTReasonCode_toString(answer->reasonCode) : NULL;
+    if (name != NULL)
+        snprintf(why, sizeof why, "the broker refused the connection: %s (0x%02x)", name, (unsigned)answer->reasonCode);
+    else
+        snprintf(why, sizeof why, "cannot connect: %s", answer->message != NULL ? answer->message : "no answer from the broker's address");
+    link_note_event(context, LINK_LOST, why);
+}
+
+static int note_tls_error(const char *text, size_t length, void *context)
+{
+    struct link *link = context;
+    char why[LINK_PROBLEM_BYTES];
+    snprintf(why, sizeof why, "TLS: %.*s", (int)(length < 100 ? length : 100), text);
+    why[strcspn(why, "\n")] = '\0';
+    pthread_mutex_lock(&link->lock);
+    if (link->event == LINK_NOTHING) { /* goes before the plain "cannot connect" that follows */
+        link->event = LINK_LOST;
+        memcpy(link->why, why, sizeof why);
+        link_wake_locked(link);
+    }
+    pthread_mutex_unlock(&link->lock);
+    return 1;
+}
+
+static void subscribe_failed(void *context, MQTTAsync_failureData5 *answer)
+{
+    char why[LINK_PROBLEM_BYTES];
+    snprintf(why, sizeof why, "the broker refused a subscription (0x%02x)", (unsigned)answer->reasonCode);
+    note_problem(context, why);
+}
+
+static void subscribe_answered(void *context, MQTTAsync_successData5 *answer)
+{
+    if (answer->reasonCode >= MQTTREASONCODE_UNSPECIFIED_ERROR)
+        note_problem(context, "the broker refused a subscription");
+}
+
+static int add_number(MQTTProperties *properties, enum MQTTPropertyCodes which, uint32_t value, bool wide)
+{
+    MQTTProperty property = {.identifier = which};
+    if (wide)
+        property.value.integer4 = value;
+    else
+        property.value.integer2 = (unsigned short)value;
+    return MQTTProperties_add(properties, &property);
+}
+
+static int request_connection(struct link *link, struct error *error)
+{
+    const struct link_settings *settings = &link->settings;
+    MQTTAsync_connectOptions plain = MQTTAsync_connectOptions_initializer5, over_http = MQTTAsync_connectOptions_initializer5_ws;
+    MQTTAsync_connectOptions options = settings->websocket ? over_http : plain;
+    MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
+    MQTTAsync_SSLOptions tls = MQTTAsync_SSLOptions_initializer;
+    MQTTProperties properties = MQTTProperties_initializer;
+    char password[LINK_PASSWORD_BYTES] = "";
+    int password_bytes = settings->password_file != NULL ? link_read_password(settings, password, error) : 0;
+    if (password_bytes < 0)
+        return MQTTASYNC_FAILURE;
+    options.keepAliveInterval = settings->keep_alive_s;
+    options.cleanstart = settings->session_expiry_s == 0;
+    options.maxInflight = LINK_SLOTS;
+    options.connectTimeout = CONNECT_TIMEOUT_S;
+    options.automaticReconnect = 0;
+    options.username = settings->user;
+    if (settings->password_file != NULL) {
+        options.binarypwd.data = password;
+        options.binarypwd.len = password_bytes;
+    }
+    if (settings->will_topic != NULL) {
+        will.topicName = settings->will_topic;
+        will.message = settings->will_payload != NULL ? settings->will_payload : "";
+        will.retained = 1;
+        will.qos = 1;
+        options.will = &will;
+    }
+    if (settings->encrypted) {
+        tls.trustStore = settings->ca;
+        tls.keyStore = settings->cert;
+        tls.privateKey = settings->key;
+        tls.enableServerCertAuth = 1;
+        tls.verify = 1;
+        tls.ssl_error_cb = note_tls_error;
+        tls.ssl_error_context = link;
+        options.ssl = &tls;
+    }
+    (void)add_number(&properties, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL, settings->session_expiry_s, true);
+    (void)add_number(&properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, (uint32_t)settings->receive_maximum, false);
+    (void)add_number(&properties, MQTTPROPERTY_CODE_TOPIC_ALIAS_MAXIMUM, 0, false);
+    options.connectProperties = &properties;
+    options.context = link;
+    options.onSuccess5 = connect_succeeded;
+    options.onFailure5 = connect_failed;
+    int status = MQTTAsync_connect(link->handle, &options); /* copies all of it */
+    MQTTProperties_free(&properties);
+    if (status != MQTTASYNC_SUCCESS)
+        error_set(error, ERROR_LINK, "cannot connect: Paho says %d", status);
+    return status;
+}
+
+static enum error_code make_handle(struct link *link, struct error *error)
+{
+    MQTTAsync_createOptions options = MQTTAsync_createOptions_initializer5;
+    int status = MQTTAsync_createWithOptions(&link->handle, link->settings.url, link->settings.client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL,
+                                             &options);
+    if (status != MQTTASYNC_SUCCESS) {
+        link->handle = NULL;
+        return error_set(error, ERROR_LINK, "Paho cannot make a client (%d)", status);
+    }
+    if (!puback_attach(&link->route, link->handle, link->settings.client_id))
+        return error_set(error, ERROR_INTERNAL, "this is not the Paho release that eddy was built for");
+    MQTTAsync_setCallbacks(link->handle, link, connection_lost, link_message_arrived, NULL);
+    MQTTAsync_setDisconnected(link->handle, link, disconnected_by_broker);
+    return ERROR_NONE;
+}
+
+static void drop_handle(struct link *link)
+{
+    pthread_mutex_lock(&link->handle_lock);
+    puback_detach(&link->route);
+    if (link->handle != NULL)
+        MQTTAsync_destroy(&link->handle);
+    link->handle = NULL;
+    pthread_mutex_unlock(&link->handle_lock);
+}
+
+/* Waits longer after each failure, and not in step with others that lost the same broker. */
+static void plan_next(struct link *link)
+{
+    int64_t now = clock_monotonic_us();
+    if (link->phase == LINK_UP && now - link->up_since_us > STEADY_US)
+        link->failures = 0;
+    int64_t seconds = link->failures < 6 ? 1 << link->failures : BACK_OFF_MAX_S;
+    int64_t jitter = rand_r(&link->random) % (seconds * SECOND_US / 2);
+    int64_t wait = seconds * SECOND_US + jitter;
+    link->due_us = now + (wait < BACK_OFF_MAX_S * (int64_t)SECOND_US ? wait : BACK_OFF_MAX_S * (int64_t)SECOND_US - jitter);
+    link->failures += link->failures < 16;
+}
+
+/* All that belonged to the connection goes; the owner has what it needs to send again. */
+static void fall_back(struct link *link, const char *why)
+{
+    pthread_mutex_lock(&link->lock);
+    bool was_up = link->phase == LINK_UP;
+    link->usable = false;
+    link->generation++;
+    link->acknowledgement_count = 0;
+    pthread_mutex_unlock(&link->lock);
+    drop_handle(link);
+    pthread_mutex_lock(&link->lock);
+    for (int i = 0; i < LINK_SLOTS; i++)
+        link->slots[i].busy = false;
+    link->in_flight[0] = link->in_flight[1] = 0;
+    link->event = LINK_NOTHING;
+    snprintf(link->last_problem, sizeof link->last_problem, "%s", why);
+    plan_next(link);
+    link->phase = LINK_WAITING;
+    pthread_mutex_unlock(&link->lock);
+    if (was_up && link->settings.on_disconnected != NULL)
+        link->settings.on_disconnected(why, link->settings.context);
+}
+
+static void begin_connect(struct link *link)
+{
+    struct error error;
+    pthread_mutex_lock(&link->lock);
+    link->phase = LINK_CONNECTING;
+    link->event = LINK_NOTHING;
+    link->generation++;
+    link->give_up_us = clock_monotonic_us() + 2 * CONNECT_TIMEOUT_S * (int64_t)SECOND_US;
+    pthread_mutex_unlock(&link->lock);
+    pthread_mutex_lock(&link->handle_lock);
+    bool begun = make_handle(link, &error) == ERROR_NONE && request_connection(link, &error) == MQTTASYNC_SUCCESS;
+    pthread_mutex_unlock(&link->handle_lock);
+    if (!begun)
+        fall_back(link, error.message);
+}
+
+static void become_up(struct link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    link->phase = LINK_UP;
+    link->usable = link->event != LINK_LOST;
+    if (link->event == LINK_CONNECTED)
+        link->event = LINK_NOTHING;
+    link->connects++;
+    link->last_problem[0] = '\0';
+    for (int i = 0; i < link->subscription_count; i++)
+        link->subscriptions[i].sent = false;
+    link->subscriptions_changed = true;
+    bool session_present = link->session_present;
+    link->up_since_us = clock_monotonic_us();
+    pthread_mutex_unlock(&link->lock);
+    if (link->settings.on_connected != NULL)
+        link->settings.on_connected(session_present, link->settings.context);
+}
+
+/* Takes the next subscription that the broker has not been told; false: there is none. */
+static bool take_unsent(struct link *link, char **filter_out, int *qos_out, bool *removed_out)
+{
+    bool found = false;
+    pthread_mutex_lock(&link->lock);
+    for (int i = 0; i < link->subscription_count && !found; i++) {
+        struct link_subscription *subscription = &link->subscriptions[i];
+        if (subscription->sent || (*filter_out = strdup(subscription->filter)) == NULL)
+            continue;
+        *qos_out = subscription->qos;
+        *removed_out = subscription->removed;
+        subscription->sent = found = true;
+    }
+    if (!found)
+        link->subscriptions_changed = false;
+    pthread_mutex_unlock(&link->lock);
+    return found;
+}
+
+static void send_subscriptions(struct link *link)
+{
+    char *filter;
+    int qos;
+    bool removed;
+    while (take_unsent(link, &filter, &qos, &removed)) {
+        MQTTAsync_responseOptions answer = MQTTAsync_responseOptions_initializer;
+        answer.context = link;
+        answer.onSuccess5 = subscribe_answered;
+        answer.onFailure5 = subscribe_failed;
+        int status = removed ? MQTTAsync_unsubscribe(link->handle, filter, &answer) : MQTTAsync_subscribe(link->handle, filter, qos, &answer);
+        if (status != MQTTASYNC_SUCCESS && MQTTAsync_isConnected(link->handle)) {
+            char why[LINK_PROBLEM_BYTES];
+            snprintf(why, sizeof why, "cannot subscribe to %.80s: Paho says %d", filter, status);
+            note_problem(link, why);
+        }
+        free(filter);
+    }
+}
+
+void link_flush_acknowledgements(struct link *link)
+{
+    uint16_t ids[256];
+    bool more = true;
+    pthread_mutex_lock(&link->handle_lock);
+    while (more && link->handle != NULL) {
+        pthread_mutex_lock(&link->lock);
+        size_t count = link->acknowledgement_count < 256 ? link->acknowledgement_count : 256;
+        memcpy(ids, link->acknowledgements, count * sizeof ids[0]);
+        uint32_t generation = link->generation;
+        pthread_mutex_unlock(&link->lock);
+        size_t sent = puback_send(&link->route, ids, count);
+        pthread_mutex_lock(&link->lock);
+        if (generation == link->generation) { /* else a loss was noted in between, and all of them are void */
+            link->acknowledgement_count -= sent;
+            memmove(link->acknowledgements, link->acknowledgements + sent, link->acknowledgement_count * sizeof ids[0]);
+        }
+        more = sent > 0 && sent == count && link->acknowledgement_count > 0;
+        if (link->acknowledgement_count > 0 && !more)
+            link_wake_locked(link); /* the thread tries again */
+        pthread_mutex_unlock(&link->lock);
+    }
+    pthread_mutex_unlock(&link->handle_lock);
+}
+
+static void step(struct link *link)
+{
+    char why[LINK_PROBLEM_BYTES];
+    pthread_mutex_lock(&link->lock);
+    enum link_phase phase = link->phase;
+    enum link_event event = link->event;
+    memcpy(why, link->why, sizeof why);
+    bool subscribe = link->subscriptions_changed, acknowledge = link->acknowledgement_count > 0;
+    pthread_mutex_unlock(&link->lock);
+    int64_t now = clock_monotonic_us();
+    if (phase == LINK_WAITING) {
+        if (now >= link->due_us)
+            begin_connect(link);
+    } else if (event == LINK_LOST) {
+        fall_back(link, why);
+    } else if (phase == LINK_CONNECTING) {
+        if (event == LINK_CONNECTED)
+            become_up(link);
+        else if (now >= link->give_up_us)
+            fall_back(link, "cannot connect: no answer from the broker");
+    } else if (!MQTTAsync_isConnected(link->handle)) {
+        fall_back(link, "the connection was lost");
+    } else {
+        if (subscribe)
+            send_subscriptions(link);
+        if (acknowledge)
+            link_flush_acknowledgements(link);
+    }
+}
+
+static int64_t next_look(const struct link *link)
+{
+    int64_t now = clock_monotonic_us();
+    if (link->phase == LINK_WAITING)
+        return link->due_us;
+    if (link->phase == LINK_CONNECTING)
+        return link->event != LINK_NOTHING ? now : link->give_up_us;
+    if (link->event != LINK_NOTHING || link->subscriptions_changed)
+        return now;
+    return now + (link->acknowledgement_count > 0 ? ACKNOWLEDGE_RETRY_US : LOOK_US);
+}
+
+static void wait_locked(struct link *link, int64_t until_us)
+{
+    struct timespec until = {.tv_sec = until_us / SECOND_US, .tv_nsec = until_us % SECOND_US * 1000};
+    while (!link->signalled && !link->closing && clock_monotonic_us() < until_us)
+        pthread_cond_timedwait(&link->wake, &link->lock, &until);
+    link->signalled = false;
+}
+
+static void note_disconnected(struct link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    link->disconnect_answered = true;
+    link_wake_locked(link);
+    pthread_mutex_unlock(&link->lock);
+}
+
+static void disconnect_succeeded(void *context, MQTTAsync_successData5 *answer)
+{
+    (void)answer;
+    note_disconnected(context);
+}
+
+static void disconnect_failed(void *context, MQTTAsync_failureData5 *answer)
+{
+    (void)answer;
+    note_disconnected(context);
+}
+
+/* In order: with a DISCONNECT, so that the broker does not send the Last Will. */
+static void shut_down(struct link *link)
+{
+    if (link->handle != NULL && MQTTAsync_isConnected(link->handle)) {
+        MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer5;
+        options.context = link;
+        options.onSuccess5 = disconnect_succeeded;
+        options.onFailure5 = disconnect_failed;
+        int64_t give_up = clock_monotonic_us() + DISCONNECT_WAIT_US;
+        bool asked = MQTTAsync_disconnect(link->handle, &options) == MQTTASYNC_SUCCESS;
+        struct timespec until = {.tv_sec = give_up / SECOND_US, .tv_nsec = give_up % SECOND_US * 1000};
+        pthread_mutex_lock(&link->lock);
+        while (asked && !link->disconnect_answered && clock_monotonic_us() < give_up)
+            pthread_cond_timedwait(&link->wake, &link->lock, &until);
+        pthread_mutex_unlock(&link->lock);
+    }
+    drop_handle(link);
+}
+
+void *link_thread(void *argument)
+{
+    struct link *link = argument;
+    pthread_mutex_lock(&link->lock);
+    while (!link->closing) {
+        wait_locked(link, next_look(link));
+        if (link->closing)
+            break;
+        pthread_mutex_unlock(&link->lock);
+        step(link);
+        pthread_mutex_lock(&link->lock);
+    }
+    pthread_mutex_unlock(&link->lock);
+    shut_down(link);
+    return NULL;
+}

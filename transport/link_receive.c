@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "transport/link_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The payload stays where Paho read it; this keeps what must be freed with it. */
+struct storage {
+    MQTTAsync_message *message;
+    char *topic;
+    char response_topic[];
+};
+
+static const MQTTLenString *find_property(MQTTAsync_message *message, enum MQTTPropertyCodes which)
+{
+    const MQTTProperty *property = MQTTProperties_getProperty(&message->properties, which);
+    return property != NULL && property->value.data.len >= 0 ? &property->value.data : NULL;
+}
+
+static struct storage *storage_new(MQTTAsync_message *message, char *topic)
+{
+    const MQTTLenString *response = find_property(message, MQTTPROPERTY_CODE_RESPONSE_TOPIC);
+    size_t length = response != NULL ? (size_t)response->len : 0;
+    struct storage *storage = malloc(sizeof *storage + length + 1);
+    if (storage == NULL)
+        return NULL;
+    storage->message = message;
+    storage->topic = topic;
+    if (length > 0)
+        memcpy(storage->response_topic, response->data, length);
+    storage->response_topic[length] = '\0';
+    return storage;
+}
+
+static void take(struct link *link, MQTTAsync_message *message, struct storage *storage, uint32_t generation)
+{
+    const MQTTLenString *correlation = find_property(message, MQTTPROPERTY_CODE_CORRELATION_DATA);
+    struct link_message taken = {
+        .topic = storage->topic, .payload = message->payload, .payload_bytes = message->payloadlen > 0 ? (size_t)message->payloadlen : 0,
+        .correlation = correlation != NULL ? (const uint8_t *)correlation->data : NULL,
+        .correlation_bytes = correlation != NULL ? (size_t)correlation->len : 0,
+        .response_topic = storage->response_topic[0] != '\0' ? storage->response_topic : NULL,
+        .arrived_us = clock_monotonic_us(), .qos = message->qos, .duplicate = message->dup != 0, .retained = message->retained != 0,
+        .packet_id = message->qos > 0 ? (uint16_t)message->msgid : 0, .generation = generation, .storage = storage};
+    atomic_fetch_add_explicit(&link->messages_in, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&link->bytes_in, taken.payload_bytes, memory_order_relaxed);
+    if (link->settings.on_message != NULL)
+        link->settings.on_message(&taken, link->settings.context);
+    else
+        link_message_release(&taken);
+}
+
+int link_message_arrived(void *context, char *topic, int topic_bytes, MQTTAsync_message *message)
+{
+    struct link *link = context;
+    (void)topic_bytes; /* Paho ends the topic with NUL; one inside it is against MQTT and ends it early */
+    pthread_mutex_lock(&link->lock);
+    bool wanted = !link->closing;
+    uint32_t generation = link->generation;
+    pthread_mutex_unlock(&link->lock);
+    struct storage *storage = wanted ? storage_new(message, topic) : NULL;
+    if (storage != NULL) {
+        take(link, message, storage, generation);
+    } else { /* unacknowledged, so the broker keeps it */
+        MQTTAsync_freeMessage(&message);
+        MQTTAsync_free(topic);
+    }
+    return 1; /* 0 would make Paho keep a queue of its own */
+}
+
+void link_message_release(struct link_message *message)
+{
+    struct storage *storage = message->storage;
+    if (storage == NULL)
+        return;
+    MQTTAsync_freeMessage(&storage->message);
+    MQTTAsync_free(storage->topic);
+    free(storage);
+    message->storage = NULL;
+}

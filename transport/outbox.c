@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/outbox.h"
+
+#include "base/clock.h"
+#include "transport/outbox_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ATTEMPTS_MAX = 8 };
+
+int outbox_step(struct outbox *outbox, enum outbox_statement which)
+{
+    int status = sqlite3_step(outbox->statements[which]);
+    int finished = sqlite3_reset(outbox->statements[which]);
+    return status == SQLITE_DONE || status == SQLITE_ROW ? SQLITE_OK : finished != SQLITE_OK ? finished : status;
+}
+
+int64_t outbox_number(struct outbox *outbox, enum outbox_statement which)
+{
+    sqlite3_stmt *statement = outbox->statements[which];
+    int64_t number = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : -1;
+    sqlite3_reset(statement);
+    return number;
+}
+
+int outbox_remove_batch(struct outbox *outbox, int64_t first_seq, struct outbox_state *state, int64_t *results_out, int64_t *bytes_out)
+{
+    sqlite3_stmt *statement = outbox->statements[OUTBOX_REMOVE];
+    sqlite3_bind_int64(statement, 1, first_seq);
+    int status = sqlite3_step(statement);
+    if (status == SQLITE_ROW) {
+        *results_out = sqlite3_column_int64(statement, 0);
+        *bytes_out = sqlite3_column_int64(statement, 1);
+        state->batches--;
+        state->bytes -= *bytes_out;
+        status = sqlite3_step(statement);
+    }
+    int finished = sqlite3_reset(statement);
+    return status == SQLITE_DONE ? SQLITE_OK : finished;
+}
+
+int outbox_write_state(struct outbox *outbox, const struct outbox_state *state)
+{
+    sqlite3_stmt *statement = outbox->statements[OUTBOX_SET_STATE];
+    sqlite3_bind_int64(statement, 1, state->next_seq);
+    sqlite3_bind_int64(statement, 2, state->batches);
+    sqlite3_bind_int64(statement, 3, state->bytes);
+    sqlite3_bind_int64(statement, 4, state->evicted_results);
+    return outbox_step(outbox, OUTBOX_SET_STATE);
+}
+
+static void release_found(struct outbox *outbox)
+{
+    if (outbox->statements[OUTBOX_FIND] != NULL)
+        sqlite3_reset(outbox->statements[OUTBOX_FIND]);
+}
+
+static int insert_batch(struct outbox *outbox, const struct outbox_batch *batch, struct outbox_state *state)
+{
+    sqlite3_stmt *statement = outbox->statements[OUTBOX_INSERT];
+    sqlite3_bind_int64(statement, 1, batch->first_seq);
+    sqlite3_bind_int64(statement, 2, batch->last_seq);
+    sqlite3_bind_text(statement, 3, batch->pipeline, -1, SQLITE_STATIC);
+    sqlite3_bind_int(statement, 4, batch->count);
+    sqlite3_bind_int(statement, 5, (int)batch->encoding);
+    sqlite3_bind_blob64(statement, 6, batch->body_bytes > 0 ? batch->body : "", batch->body_bytes, SQLITE_STATIC);
+    int status = outbox_step(outbox, OUTBOX_INSERT);
+    sqlite3_clear_bindings(statement);
+    if (status == SQLITE_OK) {
+        state->next_seq = batch->last_seq + 1;
+        state->batches++;
+        state->bytes += (int64_t)batch->body_bytes;
+    }
+    return status;
+}
+
+static void pack(uint8_t *packed, const struct outbox_input *input)
+{
+    memcpy(packed, &input->packet_id, 2);
+    memcpy(packed + 2, &input->content_hash, 8);
+}
+
+/* The row holds this commit's inputs; the first row after opening holds all that is remembered besides, so older rows can go. */
+static size_t pack_row(struct outbox_taken *taken, const struct outbox_input *inputs, size_t count)
+{
+    size_t packed = 0, fresh = count < taken->max ? count : taken->max;
+    if (taken->first_row == taken->next_row) {
+        size_t older = taken->held < taken->max - fresh ? taken->held : taken->max - fresh;
+        for (size_t i = 0; i < older; i++)
+            pack(taken->packed + OUTBOX_INPUT_BYTES * packed++, &taken->inputs[(taken->next + taken->max - older + i) % taken->max]);
+    }
+    for (size_t i = count - fresh; i < count; i++)
+        pack(taken->packed + OUTBOX_INPUT_BYTES * packed++, &inputs[i]);
+    return packed;
+}
+
+struct taken_rows {
+    int64_t first_row;
+    size_t row_inputs, new_count;
+};
+
+static int take_inputs(struct outbox *outbox, const struct outbox_input *inputs, size_t count, struct taken_rows *rows_out)
+{
+    struct outbox_taken *taken = &outbox->taken;
+    size_t packed = pack_row(taken, inputs, count);
+    sqlite3_bind_int64(outbox->statements[OUTBOX_TAKE], 1, taken->next_row);
+    sqlite3_bind_blob64(outbox->statements[OUTBOX_TAKE], 2, taken->packed, packed * OUTBOX_INPUT_BYTES, SQLITE_STATIC);
+    int status = outbox_step(outbox, OUTBOX_TAKE);
+    *rows_out = (struct taken_rows){.first_row = taken->first_row, .row_inputs = taken->row_inputs + packed, .new_count = packed};
+    while (rows_out->first_row < taken->next_row && rows_out->row_inputs - taken->counts[(size_t)rows_out->first_row % taken->max] >= taken->max)
+        rows_out->row_inputs -= taken->counts[(size_t)rows_out->first_row++ % taken->max];
+    if (status == SQLITE_OK && (rows_out->first_row > taken->first_row || taken->first_row == taken->next_row)) {
+        sqlite3_bind_int64(outbox->statements[OUTBOX_FORGET], 1, rows_out->first_row);
+        status = outbox_step(outbox, OUTBOX_FORGET);
+    }
+    return status;
+}
+
+static void remember_inputs(struct outbox_taken *taken, const struct outbox_input *inputs, size_t count, const struct taken_rows *rows)
+{
+    for (size_t i = count > taken->max ? count - taken->max : 0; i < count; i++) {
+        taken->inputs[taken->next] = inputs[i];
+        taken->next = (taken->next + 1) % taken->max;
+        taken->held += taken->held < taken->max;
+    }
+    taken->counts[(size_t)taken->next_row % taken->max] = (uint32_t)rows->new_count;
+    taken->next_row++;
+    taken->first_row = rows->first_row;
+    taken->row_inputs = rows->row_inputs;
+}
+
+struct commit {
+    const struct outbox_batch *batches;
+    size_t batch_count;
+    const struct outbox_input *inputs;
+    size_t input_count;
+    const int64_t *removed;
+    size_t removed_count;
+};
+
+static int commit_once(struct outbox *outbox, const struct commit *commit)
+{
+    struct outbox_state state = outbox->state;
+    struct taken_rows rows = {0};
+    int64_t results, bytes;
+    int status = outbox_step(outbox, OUTBOX_BEGIN);
+    for (size_t i = 0; status == SQLITE_OK && i < commit->removed_count; i++) /* first: their pages serve the new batches */
+        status = outbox_remove_batch(outbox, commit->removed[i], &state, &results, &bytes);
+    for (size_t i = 0; status == SQLITE_OK && i < commit->batch_count; i++)
+        status = insert_batch(outbox, &commit->batches[i], &state);
+    if (status == SQLITE_OK && commit->input_count > 0)
+        status = take_inputs(outbox, commit->inputs, commit->input_count, &rows);
+    if (status == SQLITE_OK && commit->batch_count > 0)
+        status = outbox_evict_to_budget(outbox, &state);
+    if (status == SQLITE_OK)
+        status = outbox_write_state(outbox, &state);
+    if (status == SQLITE_OK)
+        status = outbox_step(outbox, OUTBOX_COMMIT);
+    if (status != SQLITE_OK) {
+        if (!sqlite3_get_autocommit(outbox->database))
+            (void)outbox_step(outbox, OUTBOX_ROLLBACK);
+        return status;
+    }
+    outbox->state = state;
+    outbox->commits++;
+    if (commit->input_count > 0)
+        remember_inputs(&outbox->taken, commit->inputs, commit->input_count, &rows);
+    return SQLITE_OK;
+}
+
+/* A new file in place of one that turned out to be damaged while in use: numbering and what is remembered go on from memory. */
+static enum error_code renew(struct outbox *outbox, struct error *error)
+{
+    struct outbox_state state = {.next_seq = outbox->state.next_seq, .evicted_results = outbox->state.evicted_results};
+    size_t next = outbox->taken.next, held = outbox->taken.held;
+    TRY(outbox_set_aside(outbox, error)); /* the new file holds no inputs, so what is remembered stays where it is */
+    outbox->taken.next = next;
+    outbox->taken.held = held;
+    outbox_ballast_open(outbox);
+    int status = outbox_write_state(outbox, &state);
+    if (status != SQLITE_OK)
+        return error_set(error, ERROR_STORAGE, "cannot begin a new %s: %s", outbox->path, sqlite3_errmsg(outbox->database));
+    outbox->state = state;
+    return ERROR_NONE;
+}
+
+static enum error_code check_numbers(const struct outbox *outbox, const struct commit *commit, struct error *error)
+{
+    int64_t next_seq = outbox->state.next_seq;
+    for (size_t i = 0; i < commit->batch_count; i++) {
+        const struct outbox_batch *batch = &commit->batches[i];
+        if (batch->first_seq != next_seq || batch->last_seq < batch->first_seq || batch->count <= 0)
+            return error_set(error, ERROR_INTERNAL, "a batch has seq %lld to %lld where %lld was next", (long long)batch->first_seq,
+                             (long long)batch->last_seq, (long long)next_seq);
+        next_seq = batch->last_seq + 1;
+    }
+    return ERROR_NONE;
+}
+
+static int64_t bytes_wanted(const struct commit *commit)
+{
+    int64_t bytes = 0;
+    for (size_t i = 0; i < commit->batch_count; i++)
+        bytes += (int64_t)commit->batches[i].body_bytes + 512;
+    return bytes;
+}
+
+static enum error_code commit_until_done(struct outbox *outbox, const struct commit *commit, struct error *error)
+{
+    for (int attempt = 1;; attempt++) {
+        if (outbox->database == NULL) /* a former renewal failed half way */
+            TRY(renew(outbox, error));
+        int status = commit_once(outbox, commit);
+        if (status == SQLITE_OK)
+            return ERROR_NONE;
+        enum error_code code = error_set(error, ERROR_STORAGE, "%s: %s (SQLite %d): free disk space or check the disk", outbox->path,
+                                         sqlite3_errstr(status & 0xff), status);
+        if (attempt == ATTEMPTS_MAX)
+            return code;
+        if (outbox_is_damage(status))
+            TRY(renew(outbox, error));
+        else if (!outbox_is_full(outbox, status) || !outbox_make_room(outbox, bytes_wanted(commit) << (attempt / 2)))
+            return code;
+    }
+}
+
+enum error_code outbox_commit(struct outbox *outbox, const struct outbox_batch *batches, size_t batch_count, const struct outbox_input *inputs,
+                              size_t input_count, const int64_t *removed, size_t removed_count, struct error *error)
+{
+    struct commit commit = {batches, batch_count, inputs, input_count, removed, removed_count};
+    release_found(outbox);
+    if (batch_count + input_count + removed_count == 0)
+        return ERROR_NONE;
+    TRY(check_numbers(outbox, &commit, error));
+    if (batch_count > 0)
+        TRY(outbox_keep_mark(outbox, batches[batch_count - 1].last_seq + 1, error));
+    TRY(commit_until_done(outbox, &commit, error));
+    outbox_after_commit(outbox);
+    return ERROR_NONE;
+}
+
+bool outbox_was_taken(struct outbox *outbox, const struct outbox_input *input)
+{
+    const struct outbox_taken *taken = &outbox->taken;
+    for (size_t i = 0; i < taken->held; i++) {
+        if (taken->inputs[i].packet_id == input->packet_id && taken->inputs[i].content_hash == input->content_hash)
+            return true;
+    }
+    return false;
+}
+
+bool outbox_find(struct outbox *outbox, int64_t from, struct outbox_batch *batch_out)
+{
+    release_found(outbox);
+    sqlite3_stmt *statement = outbox->statements[OUTBOX_FIND];
+    if (statement == NULL)
+        return false;
+    sqlite3_bind_int64(statement, 1, from);
+    int status = sqlite3_step(statement);
+    if (status == SQLITE_ROW) {
+        *batch_out = (struct outbox_batch){
+            .first_seq = sqlite3_column_int64(statement, 0), .last_seq = sqlite3_column_int64(statement, 1),
+            .pipeline = (const char *)sqlite3_column_text(statement, 2), .count = sqlite3_column_int(statement, 3),
+            .encoding = sqlite3_column_int(statement, 4) == OUTBOX_LZ4 ? OUTBOX_LZ4 : OUTBOX_PLAIN,
+            .body = sqlite3_column_blob(statement, 5), .body_bytes = (size_t)sqlite3_column_bytes(statement, 5)};
+        bool sane = batch_out->pipeline != NULL && batch_out->last_seq >= batch_out->first_seq && batch_out->count > 0 &&
+                    (batch_out->body != NULL || batch_out->body_bytes == 0);
+        if (sane)
+            return true;
+        status = SQLITE_CORRUPT;
+    }
+    release_found(outbox);
+    struct error error;
+    if (outbox_is_damage(status) && renew(outbox, &error) != ERROR_NONE)
+        outbox_database_close(outbox); /* the next commit tries again and says why it cannot */
+    return false;
+}
+
+int64_t outbox_next_seq(const struct outbox *outbox)
+{
+    return outbox->state.next_seq;
+}
+
+void outbox_get_statistics(const struct outbox *outbox, struct outbox_statistics *statistics_out)
+{
+    *statistics_out = (struct outbox_statistics){.next_seq = outbox->state.next_seq, .batches = outbox->state.batches,
+        .bytes = outbox->state.bytes, .evicted_results = outbox->state.evicted_results, .commits = outbox->commits,
+        .bytes_max = outbox->bytes_max, .set_aside = outbox->set_aside};
+}
+
+/* Numbering of a new file: after what the damaged one held, where that can be read; else after the mark; else by the clock, which is
+ * ahead of any count of results and still exact in JSON. */
+static enum error_code begin_after_damage(struct outbox *outbox, struct error *error)
+{
+    int64_t salvaged = outbox_salvage_next_seq(outbox), mark = outbox_read_mark(outbox);
+    TRY(outbox_set_aside(outbox, error));
+    outbox->state.next_seq = salvaged > mark ? salvaged : mark;
+    if (outbox->state.next_seq == 0)
+        outbox->state.next_seq = clock_wall_us();
+    return ERROR_NONE;
+}
+
+static enum error_code open_or_begin(struct outbox *outbox, struct error *error)
+{
+    int status = outbox_database_open(outbox);
+    if (outbox_is_damage(status))
+        TRY(begin_after_damage(outbox, error));
+    else if (status != SQLITE_OK)
+        return error_set(error, ERROR_STORAGE, "cannot open %s: %s (SQLite %d)", outbox->path, sqlite3_errstr(status & 0xff), status);
+    else if (outbox->state.next_seq == 1 && outbox->state.batches == 0) /* a new file: numbering may have begun in one that was removed */
+        outbox->state.next_seq = outbox_read_mark(outbox) > 0 ? outbox_read_mark(outbox) : 1;
+    outbox_ballast_open(outbox);
+    if (outbox_write_state(outbox, &outbox->state) != SQLITE_OK)
+        return error_set(error, ERROR_STORAGE, "cannot write %s: %s", outbox->path, sqlite3_errmsg(outbox->database));
+    return outbox_keep_mark(outbox, outbox->state.next_seq, error);
+}
+
+enum error_code outbox_open(const char *path, int64_t bytes_max, int taken_max, struct outbox **outbox_out, bool *set_aside_out,
+                            struct error *error)
+{
+    if (strlen(path) >= OUTBOX_PATH_BYTES || bytes_max <= 0)
+        return error_set(error, ERROR_STORAGE, "the outbox %.100s needs a path below %d bytes and a budget above 0", path, OUTBOX_PATH_BYTES);
+    size_t max = taken_max > 0 ? (size_t)taken_max : 1;
+    struct outbox *outbox = calloc(1, sizeof *outbox);
+    if (outbox == NULL)
+        return error_set(error, ERROR_LIMIT, "no memory for the outbox");
+    memcpy(outbox->path, path, strlen(path) + 1);
+    outbox->bytes_max = bytes_max;
+    outbox->taken = (struct outbox_taken){.inputs = calloc(max, sizeof(struct outbox_input)), .counts = calloc(max, sizeof(uint32_t)),
+                                          .packed = malloc(max * OUTBOX_INPUT_BYTES), .max = max};
+    bool enough = outbox->taken.inputs != NULL && outbox->taken.counts != NULL && outbox->taken.packed != NULL;
+    enum error_code code = enough ? open_or_begin(outbox, error) : error_set(error, ERROR_LIMIT, "no memory for the outbox");
+    if (code != ERROR_NONE) {
+        outbox_close(outbox);
+        return code;
+    }
+    *set_aside_out = outbox->set_aside > 0;
+    *outbox_out = outbox;
+    return ERROR_NONE;
+}
+
+void outbox_close(struct outbox *outbox)
+{
+    if (outbox == NULL)
+        return;
+    release_found(outbox);
+    outbox_database_close(outbox);
+    free(outbox->taken.inputs);
+    free(outbox->taken.counts);
+    free(outbox->taken.packed);
+    free(outbox);
+}

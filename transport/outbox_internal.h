@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * outbox_internal.h: what the files of the outbox share; its contract is outbox.h.
+ *
+ * outbox.c         commit, removal, reading, recognition of redelivered inputs
+ * outbox_schema.c  opening, the tables, setting a damaged file aside, the mark that keeps seq from repeating
+ * outbox_space.c   budget, ballast, giving pages back to the disk
+ * State of the database is held twice, in its one-row table and in `state` here; the copy here is changed after COMMIT only. */
+#ifndef EDDY_TRANSPORT_OUTBOX_INTERNAL_H
+#define EDDY_TRANSPORT_OUTBOX_INTERNAL_H
+
+#include "transport/outbox.h"
+
+#include <sqlite3.h>
+
+enum {
+    OUTBOX_PATH_BYTES = 4096,
+    OUTBOX_INPUT_BYTES = 10,      /* packet id and hash, in this machine's byte order: the file stays on its gateway */
+    OUTBOX_VERSION = 1,
+};
+
+enum outbox_statement {
+    OUTBOX_BEGIN, OUTBOX_COMMIT, OUTBOX_ROLLBACK, OUTBOX_INSERT, OUTBOX_REMOVE, OUTBOX_OLDEST, OUTBOX_FIND, OUTBOX_SET_STATE,
+    OUTBOX_TAKE, OUTBOX_FORGET, OUTBOX_PAGE_COUNT, OUTBOX_FREE_PAGES, OUTBOX_STATEMENTS
+};
+
+struct outbox_state {
+    int64_t next_seq, batches, bytes, evicted_results;
+};
+
+/* The inputs committed last, newest last. The table holds one row a commit: `counts` says how many inputs each of them has. */
+struct outbox_taken {
+    struct outbox_input *inputs;  /* [max] */
+    uint32_t *counts;             /* [max], by row number modulo max */
+    size_t max, next, held;
+    int64_t first_row, next_row;
+    size_t row_inputs;            /* in the rows from first_row on */
+    uint8_t *packed;              /* [max * OUTBOX_INPUT_BYTES] */
+};
+
+struct outbox {
+    char path[OUTBOX_PATH_BYTES];
+    sqlite3 *database;
+    sqlite3_stmt *statements[OUTBOX_STATEMENTS];
+    struct outbox_state state;
+    struct outbox_taken taken;
+    int64_t commits, set_aside, mark, bytes_max;
+    int64_t page_bytes, pages_max, wal_pages;
+    bool ballast_there, frozen;   /* frozen: the ballast was needed; the file must not grow until it is back */
+};
+
+/* outbox_schema.c */
+MUST_CHECK int outbox_database_open(struct outbox *outbox);  /* an SQLite status; leaves the database closed on failure */
+void outbox_database_close(struct outbox *outbox);
+MUST_CHECK enum error_code outbox_set_aside(struct outbox *outbox, struct error *error); /* closes, renames, opens a new one */
+MUST_CHECK enum error_code outbox_keep_mark(struct outbox *outbox, int64_t next_seq, struct error *error);
+int64_t outbox_read_mark(const struct outbox *outbox);       /* 0: there is none */
+int64_t outbox_salvage_next_seq(const struct outbox *outbox);
+bool outbox_is_damage(int status);
+int outbox_run(struct outbox *outbox, const char *sql);
+
+/* outbox_space.c */
+bool outbox_is_full(const struct outbox *outbox, int status);
+int outbox_evict_to_budget(struct outbox *outbox, struct outbox_state *state);  /* inside a transaction */
+bool outbox_make_room(struct outbox *outbox, int64_t bytes_wanted);             /* outside one; false: there is nothing left to give */
+void outbox_after_commit(struct outbox *outbox);
+void outbox_ballast_open(struct outbox *outbox);
+
+/* outbox.c */
+int outbox_step(struct outbox *outbox, enum outbox_statement which);            /* steps and resets; SQLITE_DONE becomes SQLITE_OK */
+int outbox_remove_batch(struct outbox *outbox, int64_t first_seq, struct outbox_state *state, int64_t *results_out, int64_t *bytes_out);
+int outbox_write_state(struct outbox *outbox, const struct outbox_state *state);
+int64_t outbox_number(struct outbox *outbox, enum outbox_statement which);      /* its first column; -1 where there is no row */
+
+#endif

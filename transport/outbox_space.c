@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/outbox_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum {
+    BALLAST_BYTES = 1 << 20,
+    BALLAST_RETRY_COMMITS = 64,
+    VACUUM_FROM_PAGES = 256,  /* free pages that are not worth giving back */
+    VACUUM_STEP_PAGES = 64,
+};
+
+static int64_t ballast_bytes(const struct outbox *outbox)
+{
+    return outbox->bytes_max / 4 < BALLAST_BYTES ? outbox->bytes_max / 4 : BALLAST_BYTES;
+}
+
+static void ballast_path(const struct outbox *outbox, char path[OUTBOX_PATH_BYTES + 16])
+{
+    snprintf(path, OUTBOX_PATH_BYTES + 16, "%s.ballast", outbox->path);
+}
+
+/* Only where there is room besides: a ballast that fills the disk would be needed at once. */
+static bool ballast_make(const struct outbox *outbox)
+{
+    char path[OUTBOX_PATH_BYTES + 16];
+    struct statvfs space;
+    int64_t bytes = ballast_bytes(outbox);
+    ballast_path(outbox, path);
+    if (statvfs(outbox->path, &space) != 0 || (int64_t)space.f_bavail < 4 * bytes / (int64_t)space.f_frsize)
+        return false;
+    int file = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    if (file < 0)
+        return false;
+    bool made = posix_fallocate(file, 0, bytes) == 0;
+    close(file);
+    if (!made)
+        unlink(path);
+    return made;
+}
+
+static void limit_pages(struct outbox *outbox, int64_t pages)
+{
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA max_page_count = %lld", (long long)pages);
+    (void)outbox_run(outbox, sql); /* SQLite takes any number and never goes below what is in use */
+}
+
+void outbox_ballast_open(struct outbox *outbox)
+{
+    outbox->ballast_there = ballast_make(outbox);
+    outbox->frozen = !outbox->ballast_there;
+    limit_pages(outbox, outbox->frozen ? outbox_number(outbox, OUTBOX_PAGE_COUNT) : outbox->pages_max);
+}
+
+bool outbox_is_full(const struct outbox *outbox, int status)
+{
+    if ((status & 0xff) == SQLITE_FULL)
+        return true;
+    int cause = outbox->database != NULL ? sqlite3_system_errno(outbox->database) : 0;
+    return (status & 0xff) == SQLITE_IOERR && (cause == ENOSPC || cause == EDQUOT || cause == EFBIG);
+}
+
+static int evict_oldest(struct outbox *outbox, struct outbox_state *state, int64_t *bytes_out)
+{
+    int64_t oldest = outbox_number(outbox, OUTBOX_OLDEST), results = 0;
+    *bytes_out = 0;
+    if (oldest < 0)
+        return SQLITE_NOTFOUND;
+    int status = outbox_remove_batch(outbox, oldest, state, &results, bytes_out);
+    state->evicted_results += results;
+    return status;
+}
+
+int outbox_evict_to_budget(struct outbox *outbox, struct outbox_state *state)
+{
+    int64_t allowed = outbox->pages_max - outbox->pages_max / 8; /* the rest lets the next commit in without a second try */
+    for (;;) {
+        int64_t used = outbox_number(outbox, OUTBOX_PAGE_COUNT) - outbox_number(outbox, OUTBOX_FREE_PAGES);
+        if (used <= allowed || state->batches <= 0)
+            return SQLITE_OK;
+        int64_t bytes;
+        int status = evict_oldest(outbox, state, &bytes);
+        if (status != SQLITE_OK)
+            return status == SQLITE_NOTFOUND ? SQLITE_OK : status;
+    }
+}
+
+static bool evict_bytes(struct outbox *outbox, int64_t bytes_wanted)
+{
+    struct outbox_state state = outbox->state;
+    int64_t freed = 0, bytes = 0, evicted = 0;
+    int status = outbox_step(outbox, OUTBOX_BEGIN);
+    while (status == SQLITE_OK && freed < bytes_wanted && (status = evict_oldest(outbox, &state, &bytes)) == SQLITE_OK) {
+        freed += bytes;
+        evicted++;
+    }
+    status = status == SQLITE_NOTFOUND && evicted > 0 ? SQLITE_OK : status;
+    if (status == SQLITE_OK)
+        status = outbox_write_state(outbox, &state);
+    if (status == SQLITE_OK)
+        status = outbox_step(outbox, OUTBOX_COMMIT);
+    if (status != SQLITE_OK) {
+        if (!sqlite3_get_autocommit(outbox->database))
+            (void)outbox_step(outbox, OUTBOX_ROLLBACK);
+        return false;
+    }
+    outbox->state = state;
+    return evicted > 0;
+}
+
+/* At a full disk the deletion that would help needs room itself: the ballast gives it, and from then on the file may not grow, so that the
+ * room stays there for the WAL. */
+bool outbox_make_room(struct outbox *outbox, int64_t bytes_wanted)
+{
+    bool at_budget = outbox_number(outbox, OUTBOX_PAGE_COUNT) + 8 >= outbox->pages_max;
+    bool helped = false;
+    if (!at_budget && !outbox->frozen) {
+        char path[OUTBOX_PATH_BYTES + 16];
+        ballast_path(outbox, path);
+        unlink(path);
+        outbox->ballast_there = false;
+        outbox->frozen = true;
+        (void)sqlite3_wal_checkpoint_v2(outbox->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        limit_pages(outbox, outbox_number(outbox, OUTBOX_PAGE_COUNT));
+        helped = true;
+    }
+    int64_t least = outbox->bytes_max / 16;
+    bool evicted = evict_bytes(outbox, bytes_wanted > least ? bytes_wanted : least);
+    if (outbox->frozen)
+        (void)sqlite3_wal_checkpoint_v2(outbox->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return evicted || helped;
+}
+
+/* Best effort, after what counts is safe: what fails here is tried again with a later commit. */
+void outbox_after_commit(struct outbox *outbox)
+{
+    if (outbox->frozen) {
+        (void)sqlite3_wal_checkpoint_v2(outbox->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        if (outbox->commits % BALLAST_RETRY_COMMITS == 0)
+            outbox_ballast_open(outbox);
+    } else if (outbox->commits % 16 == 0 && outbox_number(outbox, OUTBOX_FREE_PAGES) > VACUUM_FROM_PAGES) {
+        char sql[64];
+        snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%d)", 16 * VACUUM_STEP_PAGES);
+        (void)outbox_run(outbox, sql);
+    }
+}
