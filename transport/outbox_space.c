@@ -129,7 +129,7 @@ bool outbox_make_room(struct outbox *outbox, int64_t bytes_wanted)
         limit_pages(outbox, outbox_number(outbox, OUTBOX_PAGE_COUNT));
         helped = true;
     }
-    int64_t least = outbox->bytes_max / 16;
+    int64_t least = outbox->state.bytes / 16; /* some more than is needed now, so that not every commit comes here */
     bool evicted = evict_bytes(outbox, bytes_wanted > least ? bytes_wanted : least);
     if (outbox->frozen)
         (void)sqlite3_wal_checkpoint_v2(outbox->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);

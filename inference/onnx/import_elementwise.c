@@ -113,9 +113,7 @@ static enum error_code import_nothing(struct importer *importer)
 {
     int32_t input;
     TRY(import_input(importer, 0, true, &input));
-    if (importer->node->output_count > 1 && importer->node->outputs[1][0] != '\0')
-        return import_fail(importer, ERROR_UNSUPPORTED, "a second output");
-    return import_bind(importer, 0, input);
+    return import_bind(importer, 0, input); /* Dropout's mask stays unbound: a node that read it would be told so */
 }
 
 const struct import_row import_elementwise_rows[] = {

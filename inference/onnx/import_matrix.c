@@ -123,9 +123,15 @@ static enum error_code import_lstm(struct importer *importer)
         TRY(import_input(importer, i, i < 3, &operands[i]));
     if (operands[4] >= 0 || operands[7] >= 0)
         return import_fail(importer, ERROR_UNSUPPORTED, "sequence lengths or peepholes");
-    if (import_attribute(importer, "activations") != NULL || import_attribute(importer, "clip") != NULL || import_int(importer, "layout", 0) != 0 ||
+    const struct onnx_attribute *activations = import_attribute(importer, "activations");
+    static const char *const usual[] = {"Sigmoid", "Tanh", "Tanh"};
+    for (int i = 0; activations != NULL && i < activations->string_count; i++) {
+        if (strcmp(activations->strings[i], usual[i % 3]) != 0)
+            return import_fail(importer, ERROR_UNSUPPORTED, "activation %.20s", activations->strings[i]);
+    }
+    if (import_attribute(importer, "clip") != NULL || import_int(importer, "layout", 0) != 0 ||
         import_int(importer, "input_forget", 0) != 0)
-        return import_fail(importer, ERROR_UNSUPPORTED, "activations, clip, layout or input_forget");
+        return import_fail(importer, ERROR_UNSUPPORTED, "clip, layout or input_forget");
     int64_t hidden = import_int(importer, "hidden_size", 0);
     if (hidden < 1 || hidden > 1 << 16)
         return import_fail(importer, ERROR_MODEL, "hidden_size is %lld", (long long)hidden);
