@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * preprocess.h: from decoded pixels to a model's input tensor in one pass: bilinear resize (half-pixel centres), letterbox or crop,
+ * (x - mean) / std, quantisation, NHWC or NCHW.
+ *
+ * Positions and weights along both axes are computed once per image size. Threads: one owner. */
+#ifndef EDDY_AGENT_PREPROCESS_H
+#define EDDY_AGENT_PREPROCESS_H
+
+#include "base/error.h"
+#include "config/manifest.h"
+#include "inference/tensor.h"
+
+enum { PREPROCESS_CHANNELS_MAX = 3 };
+
+struct preprocess {
+    int32_t width, height, channels;         /* of the model */
+    bool planar;                             /* NCHW */
+    enum resize resize;
+    float factor[PREPROCESS_CHANNELS_MAX], term[PREPROCESS_CHANNELS_MAX]; /* model value = pixel * factor + term */
+    uint8_t table[PREPROCESS_CHANNELS_MAX][256]; /* bytes: stored value of a pixel */
+    enum dtype dtype;
+    float pad;                               /* pixel value of the letterbox */
+    int32_t source_width, source_height;     /* for which the samples below hold */
+    struct preprocess_sample {
+        int32_t low, high;                   /* source columns or rows; -1: padding */
+        float weight;                        /* of high */
+    } *columns, *rows;
+    float *line;                             /* one blended source row */
+    int32_t line_capacity;
+};
+
+MUST_CHECK enum error_code preprocess_init(struct preprocess *preprocess, const struct manifest *manifest, const struct tensor *tensor,
+                                           struct error *error);
+void preprocess_deinit(struct preprocess *preprocess);
+
+/* How an image of this size comes to lie in the model's: model pixel = image pixel * scale + offset. */
+void preprocess_place(const struct preprocess *preprocess, int32_t width, int32_t height, float *scale_x, float *scale_y, float *offset_x,
+                      float *offset_y);
+/* pixels: rows of width x channels bytes, dense. false: no memory. */
+bool preprocess_run(struct preprocess *preprocess, const uint8_t *pixels, int32_t width, int32_t height, void *data);
+
+#endif
