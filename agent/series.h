@@ -2,7 +2,7 @@
  *
  * series.h: samples out of messages, windows out of samples.
  *
- * A format (series_json.c, series_cbor.c, series_csv.c, series_f32le.c) fills `columns`: one list of numbers a field, all of one length.
+ * A format (series_formats.c, series_csv.c) fills `columns`: one list of numbers a field, all of one length.
  * input_series.c puts them behind what the source had left over and cuts windows. */
 #ifndef EDDY_AGENT_SERIES_H
 #define EDDY_AGENT_SERIES_H
@@ -11,7 +11,7 @@
 #include "config/config.h"
 #include "inference/tensor.h"
 
-enum { SERIES_SAMPLES_MAX = 65536, SERIES_SEGMENTS_MAX = 32, SERIES_TIMES = CONFIG_FIELDS_MAX };
+enum { SERIES_NUMBERS_MAX = 1 << 18 /* of one message, all fields together */, SERIES_SEGMENTS_MAX = 32, SERIES_BUCKETS = 256 };
 
 struct series_source; /* one topic's window */
 
@@ -38,15 +38,13 @@ struct series {
     int32_t fields, window, hop;
     struct series_pointer *pointers; /* [fields + 1]: the last is the time's */
     struct series_columns columns;
-    struct series_source **sources;  /* hash table by topic */
+    struct series_source *buckets[SERIES_BUCKETS]; /* hash table by topic */
     int32_t source_count;
-    float *staging;              /* what was left over, then the message's samples, interleaved */
-    int64_t staging_capacity, staged, next_window, windows;
+    float *staging;              /* [window + capacity][fields]: what was left over, then the message's samples */
+    int64_t next_window, windows; /* of the last push */
     const float *current;        /* the window given last */
     float *normalize_factor, *normalize_term; /* [fields] */
-    enum dtype dtype;
-    float scale;
-    int32_t zero_point;
+    bool planar;                 /* the tensor is [fields][window] */
 };
 
 /* Adds one number to a field's list. */
