@@ -25,22 +25,22 @@ static void write_boxes(struct task_decoder *task, const struct task_run *run, s
     const float *scores = task_floats(task, run, task->scores), *boxes = task_floats(task, run, task->boxes);
     int32_t count = run->outputs[task->scores]->shape.dims[1], classes = task->class_count, first = background(task);
     const float width = (float)task->model_width, height = (float)task->model_height, threshold = task->manifest->output.threshold;
-    detection_begin(task);
+    candidates_begin(task);
     for (int64_t n = 0; n < count; n++) {
         for (int32_t c = first; c < classes; c++) {
             if (!(scores[n * classes + c] >= threshold))
                 continue;
             const float *b = boxes + n * 4, box[4] = {b[0] * width, b[1] * height, b[2] * width, b[3] * height};
-            detection_add(task, box, scores[n * classes + c], c - first);
+            candidates_add(task, box, scores[n * classes + c], c - first);
         }
     }
-    detection_write(task, run, true, writer);
+    candidates_write(task, run, true, writer);
 }
 
 enum error_code task_boxes_new(struct task_decoder *task, const struct tensor *const *inputs, const struct tensor *const *outputs,
                                struct error *error)
 {
-    TRY(detection_prepare(task, inputs[0], error));
+    TRY(candidates_prepare(task, inputs[0], error));
     bool shaped = task->output_count == 2 && outputs[0]->shape.rank == 3 && outputs[1]->shape.rank == 3 &&
                   outputs[0]->shape.dims[1] == outputs[1]->shape.dims[1];
     task->boxes = 1;
@@ -61,20 +61,20 @@ static void write_ssd(struct task_decoder *task, const struct task_run *run, str
     const float width = (float)task->model_width, height = (float)task->model_height;
     float told = task_floats(task, run, 3)[0];
     int64_t limit = shape_elements(&run->outputs[2]->shape), count = told > 0 && told < (float)limit ? (int64_t)told : told > 0 ? limit : 0;
-    detection_begin(task);
+    candidates_begin(task);
     for (int64_t n = 0; n < count; n++) {
         if (!(scores[n] >= task->manifest->output.threshold) || !(classes[n] >= 0 && classes[n] < 1e6f))
             continue;
         const float *b = boxes + n * 4, box[4] = {b[1] * width, b[0] * height, b[3] * width, b[2] * height};
-        detection_add(task, box, scores[n], (int32_t)classes[n]);
+        candidates_add(task, box, scores[n], (int32_t)classes[n]);
     }
-    detection_write(task, run, false, writer);
+    candidates_write(task, run, false, writer);
 }
 
 enum error_code task_ssd_new(struct task_decoder *task, const struct tensor *const *inputs, const struct tensor *const *outputs,
                              struct error *error)
 {
-    TRY(detection_prepare(task, inputs[0], error));
+    TRY(candidates_prepare(task, inputs[0], error));
     int64_t count = task->output_count == 4 ? shape_elements(&outputs[2]->shape) : -1;
     if (count < 0 || shape_elements(&outputs[0]->shape) != 4 * count || shape_elements(&outputs[1]->shape) != count ||
         shape_elements(&outputs[3]->shape) != 1)
@@ -95,7 +95,7 @@ static void write_yolox(struct task_decoder *task, const struct task_run *run, s
 {
     const float *row = task_floats(task, run, 0);
     int32_t classes = task->class_count;
-    detection_begin(task);
+    candidates_begin(task);
     for (int s = 0; s < TASK_STRIDES; s++) {
         const float stride = (float)task->strides[s].stride;
         int64_t count = (int64_t)task->strides[s].columns * task->strides[s].rows;
@@ -106,11 +106,11 @@ static void write_yolox(struct task_decoder *task, const struct task_run *run, s
             for (int32_t c = 0; c < classes; c++) {
                 float score = row[4] * row[5 + c];
                 if (score >= task->manifest->output.threshold)
-                    detection_add(task, box, score, c);
+                    candidates_add(task, box, score, c);
             }
         }
     }
-    detection_write(task, run, true, writer);
+    candidates_write(task, run, true, writer);
 }
 
 static int64_t prepare_strides(struct task_decoder *task)
@@ -128,7 +128,7 @@ static int64_t prepare_strides(struct task_decoder *task)
 enum error_code task_yolox_new(struct task_decoder *task, const struct tensor *const *inputs, const struct tensor *const *outputs,
                                struct error *error)
 {
-    TRY(detection_prepare(task, inputs[0], error));
+    TRY(candidates_prepare(task, inputs[0], error));
     int64_t expected = prepare_strides(task);
     const struct shape *shape = &outputs[0]->shape;
     if (task->output_count != 1 || shape->rank != 3 || shape->dims[0] != 1 || shape->dims[1] != expected || shape->dims[2] < 6)
@@ -170,14 +170,14 @@ static void add_nanodet_cell(struct task_decoder *task, const float *scores, con
             box[3] = y + side[3];
             sized = true;
         }
-        detection_add(task, box, scores[c], c);
+        candidates_add(task, box, scores[c], c);
     }
 }
 
 /* nanodet: per stride class scores (after sigmoid) and, for each side, a distribution over distances in strides. */
 static void write_nanodet(struct task_decoder *task, const struct task_run *run, struct json_writer *writer)
 {
-    detection_begin(task);
+    candidates_begin(task);
     for (int s = 0; s < TASK_STRIDES; s++) {
         const float *scores = task_floats(task, run, task->strides[s].scores), *distances = task_floats(task, run, task->strides[s].distances);
         const float stride = (float)task->strides[s].stride, middle = (stride - 1) / 2;
@@ -186,7 +186,7 @@ static void write_nanodet(struct task_decoder *task, const struct task_run *run,
             add_nanodet_cell(task, scores + i * task->class_count, distances + i * 4 * task->bins, (float)(i % columns) * stride + middle,
                              (float)(i / columns) * stride + middle, stride);
     }
-    detection_write(task, run, true, writer);
+    candidates_write(task, run, true, writer);
 }
 
 /* The output of a stride that holds class scores (or distances), by its number of cells and then its name; -1: none. */
@@ -203,7 +203,7 @@ static int find_head(const struct task_decoder *task, const struct tensor *const
 enum error_code task_nanodet_new(struct task_decoder *task, const struct tensor *const *inputs, const struct tensor *const *outputs,
                                  struct error *error)
 {
-    TRY(detection_prepare(task, inputs[0], error));
+    TRY(candidates_prepare(task, inputs[0], error));
     prepare_strides(task);
     for (int s = 0; s < TASK_STRIDES; s++) {
         int scores = find_head(task, outputs, s, "cls"), distances = find_head(task, outputs, s, "dis reg");

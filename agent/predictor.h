@@ -7,7 +7,8 @@
  * predictor_answer itself cannot fail.
  * An answer's text holds its results one after the other, each the end of a result line from "model" to the closing brace:
  *   "model":"m@1","cache":"miss","us":{"queue":40,"decode":310,"infer":820,"total":1290},"result":{...}}
- * Memory: at predictor_new, but for the text, which grows once to the largest answer. Threads: one owner; series of one source must always come to the same predictor. */
+ * Memory: at predictor_new, but for the text, which grows once to the largest answer. Threads: one owner; series of one source must always
+ * come to the same predictor. */
 #ifndef EDDY_AGENT_PREDICTOR_H
 #define EDDY_AGENT_PREDICTOR_H
 

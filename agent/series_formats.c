@@ -193,8 +193,10 @@ enum error_code series_parse_cbor(struct series *series, const uint8_t *bytes, s
     while (!done) {
         struct cbor_item item = {.kind = CBOR_ITEM_OTHER, .what = "something else"};
         struct cbor_decoder_result result = cbor_stream_decode(bytes + at, length - at, &callbacks, &item);
-        if (result.status != CBOR_DECODER_FINISHED)
-            return error_set(error, ERROR_INPUT, "not CBOR: %s at byte %zu", at >= length || result.status == CBOR_DECODER_NEDATA ? "ends too early" : "damaged", at);
+        if (result.status != CBOR_DECODER_FINISHED) {
+            bool early = at >= length || result.status == CBOR_DECODER_NEDATA;
+            return error_set(error, ERROR_INPUT, "not CBOR: %s at byte %zu", early ? "ends too early" : "damaged", at);
+        }
         at += result.read;
         if (item.kind == CBOR_ITEM_TAG)
             continue; /* what follows is the value */

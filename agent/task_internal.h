@@ -54,10 +54,10 @@ const char *task_label(const struct task_decoder *task, int32_t label, char *tex
 bool task_name_has(const struct tensor *tensor, const char *words);
 double task_round(double value, double digits); /* digits: 1e2 keeps two decimals: what a reader needs, not what a float holds */
 
-/* detection.c */
-MUST_CHECK enum error_code detection_prepare(struct task_decoder *task, const struct tensor *input, struct error *error);
-void detection_begin(struct task_decoder *task);
-void detection_add(struct task_decoder *task, const float box[4], float score, int32_t label);
-void detection_write(struct task_decoder *task, const struct task_run *run, bool suppress, struct json_writer *writer);
+/* candidates.c */
+MUST_CHECK enum error_code candidates_prepare(struct task_decoder *task, const struct tensor *input, struct error *error);
+void candidates_begin(struct task_decoder *task);
+void candidates_add(struct task_decoder *task, const float box[4], float score, int32_t label);
+void candidates_write(struct task_decoder *task, const struct task_run *run, bool suppress, struct json_writer *writer);
 
 #endif

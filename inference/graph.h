@@ -96,9 +96,13 @@ struct node {
         struct { float alpha, beta; } scalar;                          /* leaky relu slope, hard sigmoid, clip low and high */
         struct { float epsilon; } batch_norm;
         struct { int32_t groups; } shuffle;
-        struct { int32_t hidden; int32_t direction; bool time_major, linear_before_reset; } recurrent;
+        struct { int32_t hidden, direction; float cell_clip; } recurrent;  /* clip 0: none */
         struct tree_ensemble *trees;
-        struct { float scale_y, scale_x, scale_h, scale_w, score_threshold, iou_threshold; int32_t classes, detections_max, per_class_max; bool regular; } detection;
+        struct {
+            float scale_y, scale_x, scale_h, scale_w, score_threshold, iou_threshold;
+            int32_t classes, detections_max, per_class_max;
+            bool regular;
+        } detection;
         float fill;                                                    /* constant of shape */
     } attributes;
 };

@@ -74,9 +74,11 @@ static void connect_succeeded(void *context, MQTTAsync_successData5 *answer)
 static void connect_failed(void *context, MQTTAsync_failureData5 *answer)
 {
     char why[LINK_PROBLEM_BYTES];
-    const char *name = answer->reasonCode >= MQTTREASONCODE_UNSPECIFIED_ERROR ? MQTTReasonCode_toString(answer->reasonCode) : NULL;
+    /* Paho 1.3.12 puts the reason of a CONNACK into `code`. */
+    int reason = answer->code >= MQTTREASONCODE_UNSPECIFIED_ERROR ? answer->code : (int)answer->reasonCode;
+    const char *name = reason >= MQTTREASONCODE_UNSPECIFIED_ERROR ? MQTTReasonCode_toString((enum MQTTReasonCodes)reason) : NULL;
     if (name != NULL)
-        snprintf(why, sizeof why, "the broker refused the connection: %s (0x%02x)", name, (unsigned)answer->reasonCode);
+        snprintf(why, sizeof why, "the broker refused the connection: %s (0x%02x)", name, (unsigned)reason);
     else
         snprintf(why, sizeof why, "cannot connect: %s", answer->message != NULL ? answer->message : "no answer from the broker's address");
     link_note_event(context, LINK_LOST, why);

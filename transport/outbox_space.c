@@ -125,14 +125,14 @@ bool outbox_make_room(struct outbox *outbox, int64_t bytes_wanted)
         unlink(path);
         outbox->ballast_there = false;
         outbox->frozen = true;
-        (void)sqlite3_wal_checkpoint_v2(outbox->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        (void)sqlite3_wal_checkpoint_v2(outbox->database, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
         limit_pages(outbox, outbox_number(outbox, OUTBOX_PAGE_COUNT));
         helped = true;
     }
     int64_t least = outbox->state.bytes / 16; /* some more than is needed now, so that not every commit comes here */
     bool evicted = evict_bytes(outbox, bytes_wanted > least ? bytes_wanted : least);
     if (outbox->frozen)
-        (void)sqlite3_wal_checkpoint_v2(outbox->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        (void)sqlite3_wal_checkpoint_v2(outbox->database, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
     return evicted || helped;
 }
 
@@ -140,7 +140,7 @@ bool outbox_make_room(struct outbox *outbox, int64_t bytes_wanted)
 void outbox_after_commit(struct outbox *outbox)
 {
     if (outbox->frozen) {
-        (void)sqlite3_wal_checkpoint_v2(outbox->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        (void)sqlite3_wal_checkpoint_v2(outbox->database, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
         if (outbox->commits % BALLAST_RETRY_COMMITS == 0)
             outbox_ballast_open(outbox);
     } else if (outbox->commits % 16 == 0 && outbox_number(outbox, OUTBOX_FREE_PAGES) > VACUUM_FROM_PAGES) {

@@ -8,11 +8,11 @@
 
 operator_infer_function resize_infer, pad_infer, matmul_infer, lstm_infer, binary_infer, unary_infer, batch_norm_infer, softmax_infer, cast_infer,
     quantize_infer, dequantize_infer, reshape_infer, transpose_infer, concat_infer, slice_infer, gather_infer, one_hot_infer, expand_infer,
-    reduce_infer, arg_max_infer, tree_ensemble_infer;
+    reduce_infer, arg_max_infer, tree_ensemble_infer, detection_infer;
 operator_prepare_function resize_prepare, pad_prepare, matmul_prepare, lstm_prepare, binary_prepare, unary_prepare, batch_norm_prepare,
     softmax_prepare, cast_prepare, quantize_prepare, requantize_prepare, dequantize_prepare, reshape_prepare, transpose_prepare, concat_prepare,
     slice_prepare, gather_prepare, one_hot_prepare, expand_prepare, reduce_prepare, arg_max_prepare, tree_ensemble_prepare,
-    wide_convolution_prepare;
+    wide_convolution_prepare, detection_prepare;
 
 /* "operator X, node "n": what" */
 enum error_code operator_fail(const struct node *node, enum error_code code, struct error *error, const char *what);

@@ -121,6 +121,7 @@ static float sigmoid(float x)
 struct lstm_weights {
     const float *w, *r, *b;
     int64_t inputs, hidden;
+    float cell_clip;
 };
 
 /* One time step of one sequence; h and c are read and written. */
@@ -134,6 +135,7 @@ static void lstm_step(const struct lstm_weights *weights, const float *x, float 
     for (int64_t i = 0; i < hidden; i++) {
         float input = sigmoid(gates[i]), output = sigmoid(gates[hidden + i]), forget = sigmoid(gates[2 * hidden + i]);
         c[i] = forget * c[i] + input * tanhf(gates[3 * hidden + i]);
+        c[i] = c[i] > weights->cell_clip ? weights->cell_clip : c[i] < -weights->cell_clip ? -weights->cell_clip : c[i];
         h[i] = output * tanhf(c[i]);
     }
 }
@@ -146,6 +148,7 @@ static void lstm_execute(const struct operation *operation, void *const *data, v
     const float *x = operation_input_data(operation, data, 0), *bias = operation_input_data(operation, data, 3);
     const float *h_start = operation_input_data(operation, data, 5), *c_start = operation_input_data(operation, data, 6);
     float *y = operation_output_data(operation, data, 0), *h = operation_output_data(operation, data, 1), *c = operation_output_data(operation, data, 2);
+    float clip = operation->node->attributes.recurrent.cell_clip;
     size_t state_bytes = (size_t)(directions * batch * hidden) * sizeof(float);
     memset(h, 0, state_bytes);
     memset(c, 0, state_bytes);
@@ -156,7 +159,8 @@ static void lstm_execute(const struct operation *operation, void *const *data, v
     for (int64_t d = 0; d < directions; d++) {
         struct lstm_weights weights = {.w = (const float *)operation_input_data(operation, data, 1) + d * 4 * hidden * inputs,
                                        .r = (const float *)operation_input_data(operation, data, 2) + d * 4 * hidden * hidden,
-                                       .b = bias != NULL ? bias + d * 8 * hidden : NULL, .inputs = inputs, .hidden = hidden};
+                                       .b = bias != NULL ? bias + d * 8 * hidden : NULL, .inputs = inputs, .hidden = hidden,
+                                       .cell_clip = clip > 0 ? clip : INFINITY};
         bool backwards = operation->node->attributes.recurrent.direction == 1 || d == 1;
         for (int64_t s = 0; s < steps; s++) {
             int64_t t = backwards ? steps - 1 - s : s;

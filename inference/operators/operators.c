@@ -66,6 +66,7 @@ static const struct {
     [OPERATOR_REDUCE_MIN] = {reduce_infer, reduce_prepare},
     [OPERATOR_ARG_MAX] = {arg_max_infer, arg_max_prepare},
     [OPERATOR_TREE_ENSEMBLE] = {tree_ensemble_infer, tree_ensemble_prepare},
+    [OPERATOR_DETECTION_POSTPROCESS] = {detection_infer, detection_prepare},
 };
 
 enum error_code operator_fail(const struct node *node, enum error_code code, struct error *error, const char *what)

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum error_code detection_prepare(struct task_decoder *task, const struct tensor *input, struct error *error)
+enum error_code candidates_prepare(struct task_decoder *task, const struct tensor *input, struct error *error)
 {
     const int32_t *dims = input->shape.dims;
     if (input->shape.rank != 4)
@@ -18,7 +18,7 @@ enum error_code detection_prepare(struct task_decoder *task, const struct tensor
     return task->candidates == NULL ? error_set(error, ERROR_LIMIT, "no memory for detections") : ERROR_NONE;
 }
 
-void detection_begin(struct task_decoder *task)
+void candidates_begin(struct task_decoder *task)
 {
     task->candidate_count = task->candidates_seen = 0;
 }
@@ -37,7 +37,7 @@ static void sort(struct task_decoder *task)
 }
 
 /* However many a model reports, the best CANDIDATES_KEPT come through. */
-void detection_add(struct task_decoder *task, const float box[4], float score, int32_t label)
+void candidates_add(struct task_decoder *task, const float box[4], float score, int32_t label)
 {
     for (int i = 0; i < 4; i++) {
         if (!isfinite(box[i]))
@@ -106,7 +106,7 @@ static void write_object(const struct task_decoder *task, const struct candidate
     json_object_end(writer);
 }
 
-void detection_write(struct task_decoder *task, const struct task_run *run, bool suppress, struct json_writer *writer)
+void candidates_write(struct task_decoder *task, const struct task_run *run, bool suppress, struct json_writer *writer)
 {
     sort(task);
     if (task->candidate_count > CANDIDATES_KEPT)
