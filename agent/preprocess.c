@@ -47,9 +47,10 @@ enum error_code preprocess_init(struct preprocess *preprocess, const struct mani
     }
     if (tensor->dtype == DTYPE_U8 || tensor->dtype == DTYPE_I8)
         fill_tables(preprocess, tensor);
-    preprocess->columns = calloc((size_t)preprocess->width, sizeof *preprocess->columns);
-    preprocess->rows = calloc((size_t)preprocess->height, sizeof *preprocess->rows);
-    if (preprocess->columns == NULL || preprocess->rows == NULL) {
+    preprocess->columns = (struct preprocess_filter){.extent = preprocess->width, .taps = calloc((size_t)preprocess->width, sizeof(struct preprocess_taps))};
+    preprocess->rows = (struct preprocess_filter){.extent = preprocess->height, .taps = calloc((size_t)preprocess->height, sizeof(struct preprocess_taps))};
+    preprocess->row = malloc((size_t)preprocess->width * (size_t)preprocess->channels * sizeof(float));
+    if (preprocess->columns.taps == NULL || preprocess->rows.taps == NULL || preprocess->row == NULL) {
         preprocess_deinit(preprocess);
         return error_set(error, ERROR_LIMIT, "no memory for an input of %d x %d", preprocess->width, preprocess->height);
     }
@@ -59,8 +60,11 @@ enum error_code preprocess_init(struct preprocess *preprocess, const struct mani
 void preprocess_deinit(struct preprocess *preprocess)
 {
     free(preprocess->line);
-    free(preprocess->rows);
-    free(preprocess->columns);
+    free(preprocess->row);
+    free(preprocess->rows.taps);
+    free(preprocess->rows.weights);
+    free(preprocess->columns.taps);
+    free(preprocess->columns.weights);
     *preprocess = (struct preprocess){0};
 }
 
@@ -78,19 +82,43 @@ void preprocess_place(const struct preprocess *preprocess, int32_t width, int32_
     *offset_y = ((float)preprocess->height - (float)height * y) / 2;
 }
 
-static void fill_samples(struct preprocess_sample *samples, int32_t count, int32_t source, float scale, float offset)
+/* The weights of one position: a triangle around `centre` (in source pixels, edges at whole numbers), `reach` to each side. */
+static struct preprocess_taps fill_taps(float centre, float reach, int32_t source, float *weights)
 {
-    for (int32_t i = 0; i < count; i++) {
-        float at = ((float)i + 0.5f - offset) / scale; /* in source pixels, edges at whole numbers */
-        if (at < 0 || at > (float)source) {
-            samples[i] = (struct preprocess_sample){.low = -1, .high = -1};
-            continue;
-        }
-        at -= 0.5f;
-        at = at < 0 ? 0 : at > (float)(source - 1) ? (float)(source - 1) : at;
-        int32_t low = (int32_t)at;
-        samples[i] = (struct preprocess_sample){.low = low, .high = low + 1 < source ? low + 1 : low, .weight = at - (float)low};
+    if (centre < 0 || centre > (float)source)
+        return (struct preprocess_taps){0};
+    int32_t first = (int32_t)floorf(centre - reach + 0.5f), last = (int32_t)floorf(centre + reach + 0.5f);
+    first = first < 0 ? 0 : first;
+    last = last > source ? source : last;
+    if (last <= first) { /* beyond the middle of the outermost pixel */
+        first = centre < 1 ? 0 : source - 1;
+        last = first + 1;
     }
+    float sum = 0;
+    for (int32_t i = first; i < last; i++) {
+        float weight = 1 - fabsf((float)i + 0.5f - centre) / reach;
+        weights[i - first] = weight > 0 ? weight : 0;
+        sum += weights[i - first];
+    }
+    for (int32_t i = first; i < last; i++)
+        weights[i - first] = sum > 0 ? weights[i - first] / sum : 1;
+    return (struct preprocess_taps){.first = first, .count = last - first};
+}
+
+static bool fill_filter(struct preprocess_filter *filter, int32_t source, float scale, float offset)
+{
+    float reach = scale < 1 ? 1 / scale : 1;
+    filter->most = (int32_t)(2 * reach) + 3;
+    if (filter->most > filter->capacity) {
+        float *grown = realloc(filter->weights, (size_t)filter->extent * (size_t)filter->most * sizeof *grown);
+        if (grown == NULL)
+            return false;
+        filter->weights = grown;
+        filter->capacity = filter->most;
+    }
+    for (int32_t i = 0; i < filter->extent; i++)
+        filter->taps[i] = fill_taps(((float)i + 0.5f - offset) / scale, reach, source, filter->weights + (size_t)i * (size_t)filter->most);
+    return true;
 }
 
 static bool fit_to(struct preprocess *preprocess, int32_t width, int32_t height)
@@ -107,20 +135,12 @@ static bool fit_to(struct preprocess *preprocess, int32_t width, int32_t height)
     }
     float scale_x, scale_y, offset_x, offset_y;
     preprocess_place(preprocess, width, height, &scale_x, &scale_y, &offset_x, &offset_y);
-    fill_samples(preprocess->columns, preprocess->width, width, scale_x, offset_x);
-    fill_samples(preprocess->rows, preprocess->height, height, scale_y, offset_y);
+    preprocess->source_width = 0; /* until both filters are whole */
+    if (!fill_filter(&preprocess->columns, width, scale_x, offset_x) || !fill_filter(&preprocess->rows, height, scale_y, offset_y))
+        return false;
     preprocess->source_width = width;
     preprocess->source_height = height;
     return true;
-}
-
-static void store(const struct preprocess *preprocess, void *data, int64_t at, int c, float pixel)
-{
-    switch (preprocess->dtype) {
-    case DTYPE_F32: ((float *)data)[at] = pixel * preprocess->factor[c] + preprocess->term[c]; break;
-    case DTYPE_F16: ((_Float16 *)data)[at] = (_Float16)(pixel * preprocess->factor[c] + preprocess->term[c]); break;
-    default: ((uint8_t *)data)[at] = preprocess->table[c][(uint8_t)(pixel + 0.5f)]; break;
-    }
 }
 
 /* Same size, f32: no interpolation, straight loops. */
@@ -145,30 +165,62 @@ static void run_plain(const struct preprocess *preprocess, const uint8_t *pixels
     }
 }
 
-static void blend_rows(struct preprocess *preprocess, const uint8_t *pixels, const struct preprocess_sample *row)
+/* One row of the source image: those that the filter reaches, weighted. */
+static void blend_rows(struct preprocess *preprocess, const uint8_t *pixels, const struct preprocess_taps *taps, const float *weights)
 {
     int64_t stride = (int64_t)preprocess->source_width * preprocess->channels;
-    const uint8_t *above = pixels + row->low * stride, *below = pixels + row->high * stride;
-    float weight = row->weight;
+    const uint8_t *source = pixels + taps->first * stride;
+    float *line = preprocess->line;
     for (int64_t i = 0; i < stride; i++)
-        preprocess->line[i] = (float)above[i] + ((float)below[i] - (float)above[i]) * weight;
+        line[i] = (float)source[i] * weights[0];
+    for (int32_t t = 1; t < taps->count; t++) {
+        source += stride;
+        for (int64_t i = 0; i < stride; i++)
+            line[i] += (float)source[i] * weights[t];
+    }
 }
 
-static void run_row(const struct preprocess *preprocess, int32_t y, bool inside, void *data)
+static void blend_columns(struct preprocess *preprocess)
+{
+    int channels = preprocess->channels;
+    const struct preprocess_filter *columns = &preprocess->columns;
+    for (int32_t x = 0; x < preprocess->width; x++) {
+        const struct preprocess_taps *taps = &columns->taps[x];
+        const float *weights = columns->weights + (size_t)x * (size_t)columns->most, *from = preprocess->line + (int64_t)taps->first * channels;
+        float sums[PREPROCESS_CHANNELS_MAX] = {0};
+        for (int32_t t = 0; t < taps->count; t++, from += channels) {
+            for (int c = 0; c < channels; c++)
+                sums[c] += from[c] * weights[t];
+        }
+        for (int c = 0; c < channels; c++)
+            preprocess->row[x * channels + c] = taps->count > 0 ? sums[c] : preprocess->pad;
+    }
+}
+
+static void fill_with_padding(struct preprocess *preprocess)
+{
+    for (int32_t i = 0; i < preprocess->width * preprocess->channels; i++)
+        preprocess->row[i] = preprocess->pad;
+}
+
+/* From `row` to its place in the tensor, in the tensor's type. */
+static void store_row(const struct preprocess *preprocess, int32_t y, void *data)
 {
     int channels = preprocess->channels;
     int64_t plane = (int64_t)preprocess->width * preprocess->height, row_at = (int64_t)y * preprocess->width;
-    for (int32_t x = 0; x < preprocess->width; x++) {
-        const struct preprocess_sample *column = &preprocess->columns[x];
-        bool padding = !inside || column->low < 0;
-        for (int c = 0; c < channels; c++) {
-            float pixel = preprocess->pad;
-            if (!padding) {
-                float left = preprocess->line[column->low * channels + c], right = preprocess->line[column->high * channels + c];
-                pixel = left + (right - left) * column->weight;
-            }
-            int64_t at = preprocess->planar ? c * plane + row_at + x : (row_at + x) * channels + c;
-            store(preprocess, data, at, c, pixel);
+    for (int c = 0; c < channels; c++) {
+        int64_t at = preprocess->planar ? c * plane + row_at : row_at * channels + c, step = preprocess->planar ? 1 : channels;
+        const float *from = preprocess->row + c;
+        const float factor = preprocess->factor[c], term = preprocess->term[c];
+        if (preprocess->dtype == DTYPE_F32) {
+            for (int32_t x = 0; x < preprocess->width; x++)
+                ((float *)data)[at + x * step] = from[x * channels] * factor + term;
+        } else if (preprocess->dtype == DTYPE_F16) {
+            for (int32_t x = 0; x < preprocess->width; x++)
+                ((_Float16 *)data)[at + x * step] = (_Float16)(from[x * channels] * factor + term);
+        } else {
+            for (int32_t x = 0; x < preprocess->width; x++)
+                ((uint8_t *)data)[at + x * step] = preprocess->table[c][(uint8_t)(from[x * channels] + 0.5f)];
         }
     }
 }
@@ -182,10 +234,14 @@ bool preprocess_run(struct preprocess *preprocess, const uint8_t *pixels, int32_
     if (!fit_to(preprocess, width, height))
         return false;
     for (int32_t y = 0; y < preprocess->height; y++) {
-        bool inside = preprocess->rows[y].low >= 0;
-        if (inside)
-            blend_rows(preprocess, pixels, &preprocess->rows[y]);
-        run_row(preprocess, y, inside, data);
+        const struct preprocess_taps *taps = &preprocess->rows.taps[y];
+        if (taps->count > 0) {
+            blend_rows(preprocess, pixels, taps, preprocess->rows.weights + (size_t)y * (size_t)preprocess->rows.most);
+            blend_columns(preprocess);
+        } else {
+            fill_with_padding(preprocess);
+        }
+        store_row(preprocess, y, data);
     }
     return true;
 }

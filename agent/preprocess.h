@@ -3,7 +3,8 @@
  * preprocess.h: from decoded pixels to a model's input tensor in one pass: bilinear resize (half-pixel centres), letterbox or crop,
  * (x - mean) / std, quantisation, NHWC or NCHW.
  *
- * Positions and weights along both axes are computed once per image size. Threads: one owner. */
+ * Making an image smaller, the triangle of the bilinear filter grows with the factor, as in Pillow and in torchvision's antialias: without it
+ * small models lose accuracy on photos. Positions and weights along both axes are computed once per image size. Threads: one owner. */
 #ifndef EDDY_AGENT_PREPROCESS_H
 #define EDDY_AGENT_PREPROCESS_H
 
@@ -21,12 +22,16 @@ struct preprocess {
     uint8_t table[PREPROCESS_CHANNELS_MAX][256]; /* bytes: stored value of a pixel */
     enum dtype dtype;
     float pad;                               /* pixel value of the letterbox */
-    int32_t source_width, source_height;     /* for which the samples below hold */
-    struct preprocess_sample {
-        int32_t low, high;                   /* source columns or rows; -1: padding */
-        float weight;                        /* of high */
-    } *columns, *rows;
+    int32_t source_width, source_height;     /* for which the filters below hold */
+    struct preprocess_filter {
+        struct preprocess_taps {
+            int32_t first, count;            /* source columns or rows; count 0: padding */
+        } *taps;                             /* [extent of the model] */
+        float *weights;                      /* [extent][most] */
+        int32_t extent, most, capacity;      /* most: weights a position */
+    } columns, rows;
     float *line;                             /* one blended source row */
+    float *row;                              /* [width][channels]: one row of the model's image */
     int32_t line_capacity;
 };
 

@@ -27,7 +27,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 VERSION = "1.0.0"
 FRAME_SIZE = 96
 MEAN, STD = 127.5, 64.0
-SEED_TRAIN, SEED_HELD_OUT, SEED_THRESHOLD = 1_000_000, 2_000_000, 3_000_000
+SEED_TRAIN, SEED_HELD_OUT, SEED_THRESHOLD = 1_000_000, 8_000_000, 3_000_000
 
 
 def write_bundle(folder, name, float_model, yaml):
