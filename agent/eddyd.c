@@ -2,6 +2,7 @@
  *
  * eddyd: the daemon. Reads the config, runs the agent, reloads on SIGHUP (or the command), stops cleanly on SIGTERM and SIGINT.
  * Exit status: 0 stopped, 1 failed, 2 usage, 78 (EX_CONFIG) wrong config: the unit does not restart on that one. */
+#include "agent/cli/cli.h"
 #include "agent/agent.h"
 #include "agent/notify.h"
 #include "base/clock.h"
@@ -114,7 +115,7 @@ static int check(const char *path)
     return 0;
 }
 
-int main(int count, char **arguments)
+int eddyd_main(int count, char **arguments)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 't'},
                                             {"foreground", no_argument, NULL, 'f'},   {"help", no_argument, NULL, 'h'},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * eddy: the command-line tool. */
+ * eddy: the command-line tool, and eddyd, the daemon: one program under two names, so that a gateway stores the engine once. */
 #include "agent/cli/cli.h"
 
 #include <stdio.h>
@@ -44,8 +44,16 @@ static int print_help(int status)
     return status;
 }
 
+static bool is_called(const char *path, const char *name)
+{
+    const char *slash = strrchr(path, '/');
+    return strcmp(slash != NULL ? slash + 1 : path, name) == 0;
+}
+
 int main(int count, char **arguments)
 {
+    if (count > 0 && is_called(arguments[0], "eddyd"))
+        return eddyd_main(count, arguments);
     if (count < 2)
         return print_help(CLI_USAGE);
     if (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "help") == 0)
