@@ -12,6 +12,7 @@
 #include <time.h>
 
 enum { SETTINGS_BYTES = 16 * 1024, FLUSH_INTERVAL_US = 2000000, GOODBYE_WAIT_US = 1000000 };
+enum { PACKET_IDS = UINT16_MAX }; /* no broker has more underway, however little it minds the Receive Maximum */
 
 static const char lost_status[] = "{\"state\":\"offline\",\"reason\":\"lost\"}";
 
@@ -77,6 +78,12 @@ static enum error_code open_pipelines(struct agent *agent, struct error *error)
     return code;
 }
 
+/* QoS 1 inputs that may be here unacknowledged. */
+static int most_inputs(const struct config *config)
+{
+    return config->local.receive_maximum > OVERSENT_INPUTS_MAX ? config->local.receive_maximum : OVERSENT_INPUTS_MAX;
+}
+
 enum error_code agent_new(struct config *config, struct agent **agent_out, struct error *error)
 {
     struct agent *agent = calloc(1, sizeof *agent);
@@ -87,7 +94,9 @@ enum error_code agent_new(struct config *config, struct agent **agent_out, struc
     agent->config = config;
     agent->same_broker = strcmp(config->local.url, config->upstream.url) == 0;
     agent->started_us = agent->cpu_wall_before_us = clock_monotonic_us();
-    job_pool_init(&agent->pool, config->local.receive_maximum + QOS0_INPUTS_MAX);
+    struct job_pool_limits limits = {.deliveries = {QOS0_INPUTS_MAX, most_inputs(config)},
+                                     .bytes = config->agent.input_bytes_max};
+    job_pool_init(&agent->pool, &limits);
     enum error_code code = ERROR_NONE;
     if (mkdir(config->agent.state_dir, 0750) == 0)
         log_info("%s: created", config->agent.state_dir);
@@ -193,7 +202,7 @@ static enum error_code open_outbox(struct agent *agent, struct error *error)
     char path[PATH_MAX];
     bool set_aside;
     TRY(state_path(agent->config, "outbox.db", path, error));
-    TRY(outbox_open(path, agent->config->outbox.max_bytes, agent->config->local.receive_maximum, &agent->outbox, &set_aside, error));
+    TRY(outbox_open(path, agent->config->outbox.max_bytes, PACKET_IDS, &agent->outbox, &set_aside, error));
     if (set_aside)
         log_error("%s was damaged: set aside, a new one begun; results in it are not sent", path);
     struct committer_options options = {.agent_id = agent->config->agent.id, .pipelines = agent->pipelines,
@@ -204,7 +213,7 @@ static enum error_code open_outbox(struct agent *agent, struct error *error)
 static enum error_code start_workers(struct agent *agent, struct error *error)
 {
     int count = agent->config->agent.workers;
-    size_t queue_jobs = (size_t)agent->pool.deliveries_max * (size_t)(agent->config->pipeline_count + 1);
+    size_t queue_jobs = (size_t)(agent->pool.limits.deliveries[0] + agent->pool.limits.deliveries[1]) * (size_t)(agent->config->pipeline_count + 1);
     agent->workers = calloc((size_t)count, sizeof *agent->workers);
     if (agent->workers == NULL)
         return error_set(error, ERROR_LIMIT, "no memory for %d workers", count);

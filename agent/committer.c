@@ -11,7 +11,7 @@
 
 enum {
     BATCHES_PER_COMMIT = 16,
-    INPUTS_PER_COMMIT = 4096,
+    INPUTS_PER_COMMIT = OUTBOX_INPUTS_PER_COMMIT,
     REMOVALS_WAITING_MAX = 256,
     REMOVALS_PER_COMMIT_IDLE = 32,  /* so many confirmed batches are worth a commit of their own */
     REMOVAL_DELAY_US = 200000,
@@ -37,6 +37,7 @@ struct committer {
     bool stopping, signalled;
     struct confirmation confirmations[REMOVALS_WAITING_MAX];
     int confirmation_count, jobs_waiting;
+    struct delivery *unwanted;        /* no pipeline asks for them (any more): to be acknowledged, and that is all */
     bool connected, connection_changed;
     struct committer_statistics statistics;
 
@@ -50,7 +51,7 @@ struct committer {
     char *raw;
     size_t raw_capacity;
     struct job_list consumed;         /* all their lines are in this commit's batches */
-    struct outbox_input *inputs;      /* [INPUTS_PER_COMMIT] */
+    uint64_t *inputs;                 /* [INPUTS_PER_COMMIT] */
     struct link_message **messages;   /* [INPUTS_PER_COMMIT] */
     int64_t removals[2 * REMOVALS_WAITING_MAX];
     int removal_count;
@@ -136,6 +137,16 @@ void committer_admit(struct committer *committer, struct job *const *jobs, int c
         jobs[i]->delivery->jobs_open++;
         committer->jobs_waiting++;
     }
+    pthread_mutex_unlock(&committer->lock);
+}
+
+void committer_dismiss(struct committer *committer, struct delivery *delivery)
+{
+    pthread_mutex_lock(&committer->lock);
+    delivery->next = committer->unwanted;
+    committer->unwanted = delivery;
+    if (delivery->next == NULL)
+        wake_locked(committer);
     pthread_mutex_unlock(&committer->lock);
 }
 
@@ -243,9 +254,10 @@ static void consume(struct committer *committer, struct pipeline *pipeline)
     job_list_push(&committer->consumed, job);
 }
 
-static struct outbox_input input_of(const struct job *job)
+/* A redelivered message has the packet id that it had. */
+static uint64_t input_of(const struct job *job)
 {
-    return (struct outbox_input){.packet_id = job->delivery->message.packet_id, .content_hash = job->delivery->content_hash};
+    return job->content_hash ^ job->delivery->message.packet_id * UINT64_C(0x9E3779B97F4A7C15);
 }
 
 /* A redelivered input whose result was committed before, or is in this very commit: acknowledged again, no second seq. */
@@ -253,14 +265,12 @@ static bool was_committed(struct committer *committer, const struct job *job)
 {
     if (!job->delivery->message.duplicate || job->lines_at > 0 || job->delivery->message.qos == 0)
         return false;
-    struct outbox_input input = input_of(job);
+    uint64_t input = input_of(job);
     for (const struct job *other = committer->consumed.head; other != NULL; other = other->next) {
-        struct outbox_input earlier = input_of(other);
-        if (other->pipeline == job->pipeline && other->delivery != job->delivery && earlier.packet_id == input.packet_id &&
-            earlier.content_hash == input.content_hash)
+        if (other->delivery != job->delivery && input_of(other) == input)
             return true;
     }
-    return outbox_was_taken(committer->options.outbox, &input);
+    return outbox_was_taken(committer->options.outbox, input);
 }
 
 static void account(struct pipeline *pipeline, size_t bytes, int results)
@@ -281,6 +291,7 @@ static void close_batch(struct committer *committer, struct pipeline *pipeline, 
             atomic_fetch_add_explicit(&pipeline->redelivered, 1, memory_order_relaxed);
             account(pipeline, job->lines_length + (size_t)job->line_count * (job->head_length + job->middle_length + 24), job->line_count);
             job->lines_at = job->lines_length;
+            job->known = true;
         }
         size_t before = raw_bytes;
         if (job_format_line(job, *next_seq, committer->raw, limit, &raw_bytes)) {
@@ -320,7 +331,7 @@ static size_t list_inputs(struct committer *committer)
 {
     size_t count = 0;
     for (struct job *job = committer->consumed.head; job != NULL; job = job->next) {
-        if (job->delivery->message.qos > 0 && job->line_count > 0)
+        if (job->delivery->message.qos > 0 && job->line_count > 0 && !job->known)
             committer->inputs[count++] = input_of(job);
     }
     return count;
@@ -356,6 +367,13 @@ static void acknowledge(struct committer *committer, bool committed)
     struct delivery *finished = NULL;
     struct job *job;
     pthread_mutex_lock(&committer->lock);
+    while (committer->unwanted != NULL && committer->consumed.count + count < INPUTS_PER_COMMIT) {
+        struct delivery *delivery = committer->unwanted;
+        committer->unwanted = delivery->next;
+        committer->messages[count++] = &delivery->message;
+        delivery->next = finished;
+        finished = delivery;
+    }
     while ((job = job_list_pop(&committer->consumed)) != NULL) {
         struct delivery *delivery = job->delivery;
         committer->jobs_waiting--;
@@ -375,7 +393,6 @@ static void acknowledge(struct committer *committer, bool committed)
         link_acknowledge(committer->options.local, committer->messages, count);
     while (finished != NULL) {
         struct delivery *next = finished->next;
-        link_message_release(&finished->message);
         job_pool_give_delivery(committer->options.pool, finished);
         finished = next;
     }

@@ -8,7 +8,7 @@
  * One commit serves all that is ready (group commit); the removals of what upstream has confirmed ride along.
  * A batch closes when it is full (sink.batch, sink.max_bytes), when its oldest result has waited for linger, or, with linger 0, as soon
  * as few batches are in flight.
- * Threads: committer_admit, _published, _connected, _disconnected may be called from link callbacks; they take one short lock. */
+ * Threads: committer_admit, _dismiss, _published, _connected, _disconnected may be called from link callbacks; they take one short lock. */
 #ifndef EDDY_AGENT_COMMITTER_H
 #define EDDY_AGENT_COMMITTER_H
 
@@ -48,6 +48,7 @@ void committer_stop(struct committer *committer);
 void committer_free(struct committer *committer); /* NULL is fine */
 
 void committer_admit(struct committer *committer, struct job *const *jobs, int count); /* all jobs of one delivery */
+void committer_dismiss(struct committer *committer, struct delivery *delivery); /* admitted by nobody: it is only acknowledged */
 void committer_take(struct committer *committer, struct job *job); /* answered: the job is the committer's */
 void committer_published(struct committer *committer, uint64_t ticket, int reason_code);
 void committer_connected(struct committer *committer);

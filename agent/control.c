@@ -58,6 +58,18 @@ static enum error_code verb_get(struct agent *agent, const struct arguments *arg
     return ERROR_NONE;
 }
 
+static bool filter_is_wanted(const struct agent *agent, const char *filter)
+{
+    for (int i = 0; i < agent->config->pipeline_count; i++) {
+        const struct config_pipeline *config = &agent->config->pipelines[i];
+        for (int k = 0; k < config->topic_count && !atomic_load(&agent->pipelines[i].paused); k++) {
+            if (strcmp(config->topics[k], filter) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 static enum error_code set_paused(struct agent *agent, struct pipeline *pipeline, bool paused, struct error *error)
 {
     if (atomic_exchange(&pipeline->paused, paused) == paused)
@@ -65,7 +77,10 @@ static enum error_code set_paused(struct agent *agent, struct pipeline *pipeline
     struct link *link = agent->links[LINK_LOCAL].link;
     for (int i = 0; i < pipeline->config->topic_count; i++) {
         const char *filter = pipeline->config->topics[i];
-        TRY(paused ? link_unsubscribe(link, filter, error) : link_subscribe(link, filter, pipeline->config->qos, error));
+        if (!paused)
+            TRY(link_subscribe(link, filter, pipeline->config->qos, error));
+        else if (!filter_is_wanted(agent, filter))
+            TRY(link_unsubscribe(link, filter, error));
     }
     log_info("%s: %s", pipeline->config->name, paused ? "paused" : "resumed");
     return ERROR_NONE;

@@ -18,7 +18,8 @@
 /* The ticket of the last status message; results use first seq + 1. */
 #define GOODBYE_TICKET UINT64_MAX
 
-enum { COMMANDS_WAITING_MAX = 32, QOS0_INPUTS_MAX = 256, LINK_COUNT = 2, CONTROL_TEXT_BYTES = 64 * 1024 };
+/* OVERSENT_INPUTS_MAX: a broker that disregards a small Receive Maximum is borne with up to so many. */
+enum { COMMANDS_WAITING_MAX = 32, QOS0_INPUTS_MAX = 256, OVERSENT_INPUTS_MAX = 4096, LINK_COUNT = 2, CONTROL_TEXT_BYTES = 64 * 1024 };
 
 enum link_role { LINK_LOCAL, LINK_UPSTREAM };
 
@@ -57,7 +58,7 @@ struct agent {
 };
 
 /* subscriber.c */
-void subscriber_on_message(struct link_message *message, void *context); /* context: struct agent_link */
+bool subscriber_on_message(struct link_message *message, void *context); /* context: struct agent_link */
 
 /* control.c */
 bool control_takes(const struct agent *agent, const char *topic);

@@ -15,9 +15,9 @@
 
 enum { HEAD_BYTES_MAX = 64 + 6 * 512, MIDDLE_BYTES_MAX = 512 + 6 * 1024, CORRELATION_BYTES_MAX = 512, TOPIC_BYTES_MAX = 1024 };
 
-void job_pool_init(struct job_pool *pool, int deliveries_max)
+void job_pool_init(struct job_pool *pool, const struct job_pool_limits *limits)
 {
-    *pool = (struct job_pool){.deliveries_max = deliveries_max};
+    *pool = (struct job_pool){.limits = *limits};
     pthread_mutex_init(&pool->lock, NULL);
 }
 
@@ -37,21 +37,35 @@ void job_pool_deinit(struct job_pool *pool)
     pthread_mutex_destroy(&pool->lock);
 }
 
-struct delivery *job_pool_take_delivery(struct job_pool *pool)
+static bool has_room(const struct job_pool *pool, const struct link_message *message)
 {
-    pthread_mutex_lock(&pool->lock);
+    const struct job_pool_limits *limits = &pool->limits, *out = &pool->out;
+    return out->deliveries[message->qos > 0] < limits->deliveries[message->qos > 0] &&
+           (out->bytes == 0 || out->bytes + (int64_t)message->payload_bytes <= limits->bytes);
+}
+
+static void count_delivery(struct job_pool *pool, const struct link_message *message, int sign)
+{
+    pool->out.deliveries[message->qos > 0] += sign;
+    pool->out.bytes += sign * (int64_t)message->payload_bytes;
+}
+
+struct delivery *job_pool_take_delivery(struct job_pool *pool, const struct link_message *message)
+{
     struct delivery *delivery = NULL;
-    if (pool->deliveries_out < pool->deliveries_max) {
+    pthread_mutex_lock(&pool->lock);
+    if (has_room(pool, message)) {
         delivery = pool->free_deliveries;
         if (delivery != NULL)
             pool->free_deliveries = delivery->next;
         else if ((delivery = malloc(sizeof *delivery)) != NULL)
             pool->deliveries++;
-        pool->deliveries_out += delivery != NULL;
+        if (delivery != NULL)
+            count_delivery(pool, message, 1);
     }
     pthread_mutex_unlock(&pool->lock);
     if (delivery != NULL)
-        *delivery = (struct delivery){0};
+        *delivery = (struct delivery){.message = *message, .arrived_wall_us = clock_wall_us()};
     return delivery;
 }
 
@@ -79,10 +93,11 @@ void job_pool_give(struct job_pool *pool, struct job *job)
 
 void job_pool_give_delivery(struct job_pool *pool, struct delivery *delivery)
 {
+    link_message_release(&delivery->message);
     pthread_mutex_lock(&pool->lock);
+    count_delivery(pool, &delivery->message, -1);
     delivery->next = pool->free_deliveries;
     pool->free_deliveries = delivery;
-    pool->deliveries_out--;
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -144,7 +159,7 @@ enum error_code job_write_answer(struct job *job, const char *agent_id, const st
     const struct link_message *message = &job->delivery->message;
     char head[HEAD_BYTES_MAX], middle[MIDDLE_BYTES_MAX];
     XXH128_hash_t content = XXH3_128bits(message->payload, message->payload_bytes);
-    job->delivery->content_hash = content.low64;
+    job->content_hash = content.low64 ^ XXH3_64bits(job->pipeline->config->name, strlen(job->pipeline->config->name));
     job->line_count = 0;
     job->lines_at = 0;
     job->lines_length = 0;

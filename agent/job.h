@@ -23,7 +23,6 @@ struct pipeline;
 struct delivery {
     struct link_message message;
     int64_t arrived_wall_us;
-    uint64_t content_hash;  /* set by the worker, for redelivery */
     int jobs_open;          /* committer's lock */
     struct delivery *next;  /* in the pool, or in the committer's list */
 };
@@ -33,6 +32,8 @@ struct job {
     struct pipeline *pipeline;
     struct job *next;       /* the pipeline's next input, or the next free job */
     bool done;              /* answered by a worker */
+    bool known;             /* the outbox has its result already: a redelivery */
+    uint64_t content_hash;  /* of payload and pipeline, set by the worker: what a redelivery is recognised by */
     int line_count;
     /* text: head, middle, then the answer's lines; a result line is head + seq + middle + line + "\n" */
     char *text;
@@ -45,15 +46,19 @@ struct job_pool {
     struct job *free_jobs;
     struct delivery *free_deliveries;
     int jobs, deliveries;   /* in all */
-    int deliveries_out, deliveries_max;
+    struct job_pool_limits {
+        int deliveries[2];  /* at QoS 0, at QoS 1 and 2 */
+        int64_t bytes;      /* of payloads; one alone may be larger */
+    } limits, out;
 };
 
-void job_pool_init(struct job_pool *pool, int deliveries_max);
+void job_pool_init(struct job_pool *pool, const struct job_pool_limits *limits);
 void job_pool_deinit(struct job_pool *pool); /* all jobs must be back */
-struct delivery *job_pool_take_delivery(struct job_pool *pool); /* NULL: as many as may be are out, or no memory */
+/* The message moves into the delivery. NULL: as many or as much as may be is out, or no memory; the message stays the caller's. */
+struct delivery *job_pool_take_delivery(struct job_pool *pool, const struct link_message *message);
 struct job *job_pool_take(struct job_pool *pool, struct delivery *delivery, struct pipeline *pipeline); /* NULL: no memory */
 void job_pool_give(struct job_pool *pool, struct job *job);
-void job_pool_give_delivery(struct job_pool *pool, struct delivery *delivery);
+void job_pool_give_delivery(struct job_pool *pool, struct delivery *delivery); /* releases its message */
 
 /* Puts the answer into the job's text, with the parts of the line that do not depend on seq. */
 MUST_CHECK enum error_code job_write_answer(struct job *job, const char *agent_id, const struct answer *answer, struct error *error);

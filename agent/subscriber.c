@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The way in: a message becomes a delivery and one job per pipeline whose topics it matches. Runs in the link's callback: nothing here
- * waits. Inputs at QoS 1 are bounded by the Receive Maximum; at QoS 0 by QOS0_INPUTS_MAX, beyond which they are dropped and counted,
- * which is what QoS 0 promises. */
+ * waits. Inputs at QoS 1 are bounded by the Receive Maximum, and where the broker disregards it by refusing (link.h); at QoS 0 by
+ * QOS0_INPUTS_MAX, beyond which they are dropped and counted, which is what QoS 0 promises. */
 #include "agent/internal.h"
 #include "agent/topic.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 #include <stdlib.h>
+
+enum { PIPELINES_MAX = 256 }; /* what the config allows */
 
 static bool matches(const struct pipeline *pipeline, const char *topic)
 {
@@ -44,36 +46,39 @@ static struct worker *choose_worker(struct agent *agent, const struct pipeline *
     return best;
 }
 
-static void take_input(struct agent *agent, struct link_message *message)
+/* A paused pipeline is still given what no other one wants: the broker had it underway before it heard of the pause. */
+static int find_pipelines(struct agent *agent, const char *topic, struct pipeline *matching[PIPELINES_MAX])
 {
-    struct pipeline *matching[64];
     int count = 0;
-    for (int i = 0; i < agent->config->pipeline_count && count < 64; i++) {
-        struct pipeline *pipeline = &agent->pipelines[i];
-        if (!atomic_load_explicit(&pipeline->paused, memory_order_relaxed) && matches(pipeline, message->topic))
-            matching[count++] = pipeline;
+    for (int paused = 0; paused <= 1 && count == 0; paused++) {
+        for (int i = 0; i < agent->config->pipeline_count; i++) {
+            struct pipeline *pipeline = &agent->pipelines[i];
+            if (atomic_load_explicit(&pipeline->paused, memory_order_relaxed) == (paused == 1) && matches(pipeline, topic))
+                matching[count++] = pipeline;
+        }
     }
-    struct delivery *delivery = count > 0 ? job_pool_take_delivery(&agent->pool) : NULL;
-    if (delivery == NULL) {
-        for (int i = 0; i < count; i++)
-            atomic_fetch_add_explicit(&matching[i]->dropped_qos0, 1, memory_order_relaxed);
-        link_message_release(message);
-        return;
-    }
-    delivery->message = *message;
-    delivery->arrived_wall_us = clock_wall_us();
-    struct job *jobs[64];
-    int jobs_made = 0;
+    return count;
+}
+
+static int take_jobs(struct agent *agent, struct delivery *delivery, struct pipeline *const *pipelines, int count, struct job **jobs)
+{
     for (int i = 0; i < count; i++) {
-        struct job *job = job_pool_take(&agent->pool, delivery, matching[i]);
-        if (job != NULL)
-            jobs[jobs_made++] = job;
+        jobs[i] = job_pool_take(&agent->pool, delivery, pipelines[i]);
+        if (jobs[i] == NULL) {
+            while (i-- > 0)
+                job_pool_give(&agent->pool, jobs[i]);
+            return 0;
+        }
     }
-    if (jobs_made < count)
-        log_error("no memory for an input of %s: the broker will send it again", message->topic);
-    committer_admit(agent->committer, jobs, jobs_made); /* before any of them can be answered */
-    for (int i = 0; i < jobs_made; i++) {
+    return count;
+}
+
+static void hand_out(struct agent *agent, struct job *const *jobs, int count)
+{
+    committer_admit(agent->committer, jobs, count); /* before any of them can be answered */
+    for (int i = 0; i < count; i++) {
         struct pipeline *pipeline = jobs[i]->pipeline;
+        const struct link_message *message = &jobs[i]->delivery->message;
         atomic_fetch_add_explicit(&pipeline->messages_in, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&pipeline->bytes_in, message->payload_bytes, memory_order_relaxed);
         if (!queue_try_push(&choose_worker(agent, pipeline, message->topic)->queue, jobs[i]))
@@ -81,22 +86,49 @@ static void take_input(struct agent *agent, struct link_message *message)
     }
 }
 
-void subscriber_on_message(struct link_message *message, void *context)
+static bool take_input(struct agent *agent, struct link_message *message)
+{
+    struct pipeline *pipelines[PIPELINES_MAX];
+    struct job *jobs[PIPELINES_MAX];
+    int count = find_pipelines(agent, message->topic, pipelines);
+    struct delivery *delivery = job_pool_take_delivery(&agent->pool, message);
+    if (delivery == NULL) {
+        for (int i = 0; i < count && message->qos == 0; i++)
+            atomic_fetch_add_explicit(&pipelines[i]->dropped_qos0, 1, memory_order_relaxed);
+        return false;
+    }
+    if (count == 0) {
+        log_debug("%s: no pipeline asks for it (any more)", message->topic);
+        committer_dismiss(agent->committer, delivery);
+    } else if (take_jobs(agent, delivery, pipelines, count, jobs) == count) {
+        hand_out(agent, jobs, count);
+    } else {
+        log_error("no memory for an input of %s: the broker will send it again", message->topic);
+        job_pool_give_delivery(&agent->pool, delivery);
+        message->storage = NULL;
+        return false;
+    }
+    return true;
+}
+
+static bool take_command(struct agent_link *end, const struct link_message *message)
+{
+    struct command *command = malloc(sizeof *command);
+    if (command != NULL)
+        *command = (struct command){.message = *message, .from = end->role};
+    if (command != NULL && queue_try_push(&end->agent->commands, command))
+        return true;
+    free(command);
+    return false;
+}
+
+bool subscriber_on_message(struct link_message *message, void *context)
 {
     struct agent_link *end = context;
-    struct agent *agent = end->agent;
-    if (control_takes(agent, message->topic)) {
-        struct command *command = malloc(sizeof *command);
-        if (command != NULL)
-            *command = (struct command){.message = *message, .from = end->role};
-        if (command == NULL || !queue_try_push(&agent->commands, command)) {
-            free(command);
-            link_message_release(message);
-        }
-        return;
-    }
-    if (end->role == LINK_LOCAL && atomic_load(&agent->accepting))
-        take_input(agent, message);
-    else
-        link_message_release(message);
+    if (control_takes(end->agent, message->topic))
+        return take_command(end, message);
+    if (end->role == LINK_LOCAL && atomic_load(&end->agent->accepting))
+        return take_input(end->agent, message);
+    link_message_release(message); /* stopping: never acknowledged, so the broker keeps it */
+    return true;
 }

@@ -74,6 +74,7 @@ struct config {
         const char *state_dir;
         int32_t workers;       /* inference workers */
         int32_t threads;       /* per worker; 0: auto */
+        int64_t input_bytes_max;
         int64_t health_interval_us;
         const char *log_level;
     } agent;

@@ -60,6 +60,8 @@ static const struct schema_row config_rows[] = {
      .help = "Inference workers: inputs that are worked on at once."},
     {.path = "agent.threads", .type = SCHEMA_INTEGER, SCHEMA_AT(struct config, agent.threads), .minimum = 1, .maximum = 64, .word = "auto",
      .value = "auto", .help = "Threads that each worker may use; auto: the cores divided by the workers."},
+    {.path = "agent.input_memory", .type = SCHEMA_SIZE, SCHEMA_AT(struct config, agent.input_bytes_max), .minimum = MIB, .maximum = 16 * GIB,
+     .value = "64MiB", .help = "Inputs held at once, in bytes; what is beyond stays at the local broker."},
     {.path = "agent.health_interval", .type = SCHEMA_DURATION, SCHEMA_AT(struct config, agent.health_interval_us), .unit_us = 1,
      .minimum = SECOND, .maximum = DAY, .value = "30s", .help = "Time between two health messages."},
     {.path = "agent.log_level", .type = SCHEMA_WORD, SCHEMA_AT(struct config, agent.log_level), .choices = log_levels, .value = "info",

@@ -68,9 +68,8 @@ enum error_code link_open(const struct link_options *options, struct link **link
     link->packet_bytes_max = SIZE_MAX;
     link->random = (unsigned)clock_wall_us() ^ (unsigned)(uintptr_t)link;
     enum error_code code = link_settings_copy(link, options, error);
-    if (code == ERROR_NONE) { /* a packet id is unacknowledged at most once, so more than receive_maximum never wait */
-        link->acknowledgement_capacity = (size_t)link->settings.receive_maximum;
-        link->acknowledgements = calloc(link->acknowledgement_capacity, sizeof *link->acknowledgements);
+    if (code == ERROR_NONE) {
+        link->acknowledgements = calloc(LINK_PACKET_IDS, sizeof *link->acknowledgements);
         code = link->acknowledgements != NULL ? start(link, error) : error_set(error, ERROR_LIMIT, "no memory for a connection");
     }
     if (code != ERROR_NONE) {
@@ -270,7 +269,7 @@ enum error_code link_unsubscribe(struct link *link, const char *filter, struct e
 void link_get_statistics(struct link *link, struct link_statistics *statistics_out)
 {
     pthread_mutex_lock(&link->lock);
-    *statistics_out = (struct link_statistics){.connected = link->usable, .connects = link->connects, .send_window = link->window,
+    *statistics_out = (struct link_statistics){.connected = link->usable, .connects = link->connects, .overruns = link->overruns, .send_window = link->window,
                                                .packet_bytes_max = link->packet_bytes_max};
     snprintf(statistics_out->last_problem, sizeof statistics_out->last_problem, "%s", link->last_problem);
     pthread_mutex_unlock(&link->lock);
@@ -284,9 +283,10 @@ void link_acknowledge(struct link *link, struct link_message *const *messages, s
 {
     pthread_mutex_lock(&link->lock);
     for (size_t i = 0; i < count; i++) {
-        if (messages[i]->qos > 0 && messages[i]->generation == link->generation &&
-            link->acknowledgement_count < link->acknowledgement_capacity)
-            link->acknowledgements[link->acknowledgement_count++] = messages[i]->packet_id;
+        if (messages[i]->qos == 0 || messages[i]->generation != link->generation || link->acknowledgement_count == LINK_PACKET_IDS)
+            continue;
+        link->acknowledgements[link->acknowledgement_count++] = messages[i]->packet_id;
+        link->unacknowledged--;
     }
     bool any = link->acknowledgement_count > 0;
     pthread_mutex_unlock(&link->lock);

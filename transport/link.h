@@ -5,7 +5,9 @@
  * It connects in the background, again and again with back-off and jitter (1 s to 60 s), subscribes again after every connect, and tells
  * its owner. A received message belongs to whom on_message gave it; a QoS 1 message is acknowledged to the broker only by
  * link_acknowledge: Paho's own PUBACK is held back (puback.c), so that "acknowledged" means "committed".
- * Back-pressure: the broker stops at receive_maximum unacknowledged messages; nothing here ever blocks Paho's threads.
+ * Back-pressure: the broker stops at receive_maximum unacknowledged messages; nothing here ever blocks Paho's threads. A broker that sends
+ *   more all the same (mosquitto 2.0.11 does after a reconnect with a backlog) meets an owner that refuses: then what follows over this
+ *   connection is dropped too, so that order stays, and once all that was taken is acknowledged the link connects anew and gets the rest.
  * Threads: Paho's two threads call the callbacks, with a library-wide lock held: a callback must not block and must not call link_*
  *   except link_message_release. All other functions may be called from any other thread.
  * Errors: link_open fails on a bad URL or unreadable key files (ERROR_CONFIG); a broker that is away is no error but a state. */
@@ -63,7 +65,7 @@ struct link_options {
     const char *const *filters;   /* subscribed after each connect */
     const int *filter_qos;
     int filter_count;
-    void (*on_message)(struct link_message *message, void *context); /* now the callee's */
+    bool (*on_message)(struct link_message *message, void *context); /* true: now the callee's; false: refused, stays the link's */
     void (*on_connected)(bool session_present, void *context);       /* subscriptions are under way */
     void (*on_disconnected)(const char *why, void *context);
     void (*on_published)(uint64_t ticket, int reason_code, void *context); /* PUBACK; >= 0x80: the broker refused it for good */
@@ -73,6 +75,7 @@ struct link_options {
 struct link_statistics {
     bool connected;
     uint64_t connects, messages_in, messages_out, bytes_in, bytes_out;
+    uint64_t overruns;            /* connections ended because more arrived than the owner could take */
     int send_window;              /* publications that may be in flight: min of ours and the broker's Receive Maximum */
     size_t packet_bytes_max;      /* the broker's Maximum Packet Size; SIZE_MAX: none */
     char last_problem[128];

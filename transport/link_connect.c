@@ -222,7 +222,8 @@ static void fall_back(struct link *link, const char *why)
     bool was_up = link->phase == LINK_UP;
     link->usable = false;
     link->generation++;
-    link->acknowledgement_count = 0;
+    link->acknowledgement_count = link->unacknowledged = 0;
+    link->overrun = false;
     pthread_mutex_unlock(&link->lock);
     drop_handle(link);
     pthread_mutex_lock(&link->lock);
@@ -330,11 +331,65 @@ void link_flush_acknowledgements(struct link *link)
             memmove(link->acknowledgements, link->acknowledgements + sent, link->acknowledgement_count * sizeof ids[0]);
         }
         more = sent > 0 && sent == count && link->acknowledgement_count > 0;
-        if (link->acknowledgement_count > 0 && !more)
-            link_wake_locked(link); /* the thread tries again */
+        if ((link->acknowledgement_count > 0 && !more) || link->overrun)
+            link_wake_locked(link); /* the thread tries again, or starts over */
         pthread_mutex_unlock(&link->lock);
     }
     pthread_mutex_unlock(&link->handle_lock);
+}
+
+static void note_disconnected(struct link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    link->disconnect_answered = true;
+    link_wake_locked(link);
+    pthread_mutex_unlock(&link->lock);
+}
+
+static void disconnect_succeeded(void *context, MQTTAsync_successData5 *answer)
+{
+    (void)answer;
+    note_disconnected(context);
+}
+
+static void disconnect_failed(void *context, MQTTAsync_failureData5 *answer)
+{
+    (void)answer;
+    note_disconnected(context);
+}
+
+/* With a DISCONNECT, so that the broker reads the PUBACKs before it and does not send the Last Will. */
+static void disconnect_in_order(struct link *link)
+{
+    if (link->handle != NULL && MQTTAsync_isConnected(link->handle)) {
+        MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer5;
+        options.context = link;
+        options.onSuccess5 = disconnect_succeeded;
+        options.onFailure5 = disconnect_failed;
+        int64_t give_up = clock_monotonic_us() + DISCONNECT_WAIT_US;
+        pthread_mutex_lock(&link->lock);
+        link->usable = false;
+        link->disconnect_answered = false;
+        pthread_mutex_unlock(&link->lock);
+        bool asked = MQTTAsync_disconnect(link->handle, &options) == MQTTASYNC_SUCCESS;
+        struct timespec until = {.tv_sec = give_up / SECOND_US, .tv_nsec = give_up % SECOND_US * 1000};
+        pthread_mutex_lock(&link->lock);
+        while (asked && !link->disconnect_answered && clock_monotonic_us() < give_up)
+            pthread_cond_timedwait(&link->wake, &link->lock, &until);
+        pthread_mutex_unlock(&link->lock);
+    }
+}
+
+/* The broker sent more than the owner could take, which has acknowledged what it took: the rest comes again over a new connection. */
+static void start_over(struct link *link)
+{
+    disconnect_in_order(link);
+    fall_back(link, "the broker sent more than the Receive Maximum: connecting anew for the rest");
+    link->due_us = clock_monotonic_us();
+    link->failures = 0;
+    pthread_mutex_lock(&link->lock);
+    link->overruns++;
+    pthread_mutex_unlock(&link->lock);
 }
 
 static void step(struct link *link)
@@ -345,6 +400,7 @@ static void step(struct link *link)
     enum link_event event = link->event;
     memcpy(why, link->why, sizeof why);
     bool subscribe = link->subscriptions_changed, acknowledge = link->acknowledgement_count > 0;
+    bool overrun = link->overrun && link->unacknowledged == 0 && !acknowledge;
     pthread_mutex_unlock(&link->lock);
     int64_t now = clock_monotonic_us();
     if (phase == LINK_WAITING) {
@@ -359,6 +415,8 @@ static void step(struct link *link)
             fall_back(link, "cannot connect: no answer from the broker");
     } else if (!MQTTAsync_isConnected(link->handle)) {
         fall_back(link, "the connection was lost");
+    } else if (overrun) {
+        start_over(link);
     } else {
         if (subscribe)
             send_subscriptions(link);
@@ -387,45 +445,6 @@ static void wait_locked(struct link *link, int64_t until_us)
     link->signalled = false;
 }
 
-static void note_disconnected(struct link *link)
-{
-    pthread_mutex_lock(&link->lock);
-    link->disconnect_answered = true;
-    link_wake_locked(link);
-    pthread_mutex_unlock(&link->lock);
-}
-
-static void disconnect_succeeded(void *context, MQTTAsync_successData5 *answer)
-{
-    (void)answer;
-    note_disconnected(context);
-}
-
-static void disconnect_failed(void *context, MQTTAsync_failureData5 *answer)
-{
-    (void)answer;
-    note_disconnected(context);
-}
-
-/* In order: with a DISCONNECT, so that the broker does not send the Last Will. */
-static void shut_down(struct link *link)
-{
-    if (link->handle != NULL && MQTTAsync_isConnected(link->handle)) {
-        MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer5;
-        options.context = link;
-        options.onSuccess5 = disconnect_succeeded;
-        options.onFailure5 = disconnect_failed;
-        int64_t give_up = clock_monotonic_us() + DISCONNECT_WAIT_US;
-        bool asked = MQTTAsync_disconnect(link->handle, &options) == MQTTASYNC_SUCCESS;
-        struct timespec until = {.tv_sec = give_up / SECOND_US, .tv_nsec = give_up % SECOND_US * 1000};
-        pthread_mutex_lock(&link->lock);
-        while (asked && !link->disconnect_answered && clock_monotonic_us() < give_up)
-            pthread_cond_timedwait(&link->wake, &link->lock, &until);
-        pthread_mutex_unlock(&link->lock);
-    }
-    drop_handle(link);
-}
-
 void *link_thread(void *argument)
 {
     struct link *link = argument;
@@ -439,6 +458,7 @@ void *link_thread(void *argument)
         pthread_mutex_lock(&link->lock);
     }
     pthread_mutex_unlock(&link->lock);
-    shut_down(link);
+    disconnect_in_order(link);
+    drop_handle(link);
     return NULL;
 }

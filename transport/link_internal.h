@@ -28,6 +28,7 @@ enum {
     LINK_SLOTS = LINK_WINDOW_MAX + LINK_QOS0_MAX,
     LINK_PROBLEM_BYTES = 128,
     LINK_PASSWORD_BYTES = 4096,
+    LINK_PACKET_IDS = UINT16_MAX, /* each is unacknowledged at most once */
     LINK_PACKET_OVERHEAD = 64, /* more than the fixed header and property ids of a PUBLISH take */
 };
 
@@ -54,7 +55,7 @@ struct link_settings {      /* copies, constant after link_open */
     bool encrypted, websocket;
     int keep_alive_s, receive_maximum;
     uint32_t session_expiry_s;
-    void (*on_message)(struct link_message *message, void *context);
+    bool (*on_message)(struct link_message *message, void *context);
     void (*on_connected)(bool session_present, void *context);
     void (*on_disconnected)(const char *why, void *context);
     void (*on_published)(uint64_t ticket, int reason_code, void *context);
@@ -84,10 +85,12 @@ struct link {
     struct link_slot slots[LINK_SLOTS];
     struct link_subscription *subscriptions;
     int subscription_count;
-    uint16_t *acknowledgements;            /* [acknowledgement_capacity], of this generation, not yet sent */
-    size_t acknowledgement_count, acknowledgement_capacity;
+    uint16_t *acknowledgements;            /* [LINK_PACKET_IDS], of this generation, not yet sent */
+    size_t acknowledgement_count;
+    size_t unacknowledged;                 /* QoS 1 messages of this generation that the owner has */
+    bool overrun;                          /* the owner refused one: the rest of this generation is dropped */
     char last_problem[LINK_PROBLEM_BYTES];
-    uint64_t connects;
+    uint64_t connects, overruns;
     atomic_ullong messages_in, messages_out, bytes_in, bytes_out;
 
     int64_t due_us, give_up_us, up_since_us; /* from here on the thread's own */

@@ -33,6 +33,29 @@ static struct storage *storage_new(MQTTAsync_message *message, char *topic)
     return storage;
 }
 
+/* The owner may acknowledge it from another thread before on_message returns, so it is counted before. */
+static bool admit(struct link *link, bool counts, uint32_t *generation_out)
+{
+    pthread_mutex_lock(&link->lock);
+    bool wanted = !link->closing && !(link->overrun && counts);
+    if (wanted && counts)
+        link->unacknowledged++;
+    *generation_out = link->generation;
+    pthread_mutex_unlock(&link->lock);
+    return wanted;
+}
+
+static void refuse_rest(struct link *link, uint32_t generation)
+{
+    pthread_mutex_lock(&link->lock);
+    if (generation == link->generation) {
+        link->overrun = true;
+        link->unacknowledged--;
+        link_wake_locked(link);
+    }
+    pthread_mutex_unlock(&link->lock);
+}
+
 static void take(struct link *link, MQTTAsync_message *message, struct storage *storage, uint32_t generation)
 {
     const MQTTLenString *correlation = find_property(message, MQTTPROPERTY_CODE_CORRELATION_DATA);
@@ -45,26 +68,27 @@ static void take(struct link *link, MQTTAsync_message *message, struct storage *
         .packet_id = message->qos > 0 ? (uint16_t)message->msgid : 0, .generation = generation, .storage = storage};
     atomic_fetch_add_explicit(&link->messages_in, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&link->bytes_in, taken.payload_bytes, memory_order_relaxed);
-    if (link->settings.on_message != NULL)
-        link->settings.on_message(&taken, link->settings.context);
-    else
-        link_message_release(&taken);
+    if (link->settings.on_message != NULL && link->settings.on_message(&taken, link->settings.context))
+        return;
+    link_message_release(&taken);
+    if (taken.qos > 0)
+        refuse_rest(link, generation);
 }
 
 int link_message_arrived(void *context, char *topic, int topic_bytes, MQTTAsync_message *message)
 {
     struct link *link = context;
     (void)topic_bytes; /* Paho ends the topic with NUL; one inside it is against MQTT and ends it early */
-    pthread_mutex_lock(&link->lock);
-    bool wanted = !link->closing;
-    uint32_t generation = link->generation;
-    pthread_mutex_unlock(&link->lock);
+    uint32_t generation;
+    bool counts = message->qos > 0, wanted = admit(link, counts, &generation);
     struct storage *storage = wanted ? storage_new(message, topic) : NULL;
     if (storage != NULL) {
         take(link, message, storage, generation);
     } else { /* unacknowledged, so the broker keeps it */
         MQTTAsync_freeMessage(&message);
         MQTTAsync_free(topic);
+        if (wanted && counts)
+            refuse_rest(link, generation);
     }
     return 1; /* 0 would make Paho keep a queue of its own */
 }

@@ -75,65 +75,10 @@ static int insert_batch(struct outbox *outbox, const struct outbox_batch *batch,
     return status;
 }
 
-static void pack(uint8_t *packed, const struct outbox_input *input)
-{
-    memcpy(packed, &input->packet_id, 2);
-    memcpy(packed + 2, &input->content_hash, 8);
-}
-
-/* The row holds this commit's inputs; the first row after opening holds all that is remembered besides, so older rows can go. */
-static size_t pack_row(struct outbox_taken *taken, const struct outbox_input *inputs, size_t count)
-{
-    size_t packed = 0, fresh = count < taken->max ? count : taken->max;
-    if (taken->first_row == taken->next_row) {
-        size_t older = taken->held < taken->max - fresh ? taken->held : taken->max - fresh;
-        for (size_t i = 0; i < older; i++)
-            pack(taken->packed + OUTBOX_INPUT_BYTES * packed++, &taken->inputs[(taken->next + taken->max - older + i) % taken->max]);
-    }
-    for (size_t i = count - fresh; i < count; i++)
-        pack(taken->packed + OUTBOX_INPUT_BYTES * packed++, &inputs[i]);
-    return packed;
-}
-
-struct taken_rows {
-    int64_t first_row;
-    size_t row_inputs, new_count;
-};
-
-static int take_inputs(struct outbox *outbox, const struct outbox_input *inputs, size_t count, struct taken_rows *rows_out)
-{
-    struct outbox_taken *taken = &outbox->taken;
-    size_t packed = pack_row(taken, inputs, count);
-    sqlite3_bind_int64(outbox->statements[OUTBOX_TAKE], 1, taken->next_row);
-    sqlite3_bind_blob64(outbox->statements[OUTBOX_TAKE], 2, taken->packed, packed * OUTBOX_INPUT_BYTES, SQLITE_STATIC);
-    int status = outbox_step(outbox, OUTBOX_TAKE);
-    *rows_out = (struct taken_rows){.first_row = taken->first_row, .row_inputs = taken->row_inputs + packed, .new_count = packed};
-    while (rows_out->first_row < taken->next_row && rows_out->row_inputs - taken->counts[(size_t)rows_out->first_row % taken->max] >= taken->max)
-        rows_out->row_inputs -= taken->counts[(size_t)rows_out->first_row++ % taken->max];
-    if (status == SQLITE_OK && (rows_out->first_row > taken->first_row || taken->first_row == taken->next_row)) {
-        sqlite3_bind_int64(outbox->statements[OUTBOX_FORGET], 1, rows_out->first_row);
-        status = outbox_step(outbox, OUTBOX_FORGET);
-    }
-    return status;
-}
-
-static void remember_inputs(struct outbox_taken *taken, const struct outbox_input *inputs, size_t count, const struct taken_rows *rows)
-{
-    for (size_t i = count > taken->max ? count - taken->max : 0; i < count; i++) {
-        taken->inputs[taken->next] = inputs[i];
-        taken->next = (taken->next + 1) % taken->max;
-        taken->held += taken->held < taken->max;
-    }
-    taken->counts[(size_t)taken->next_row % taken->max] = (uint32_t)rows->new_count;
-    taken->next_row++;
-    taken->first_row = rows->first_row;
-    taken->row_inputs = rows->row_inputs;
-}
-
 struct commit {
     const struct outbox_batch *batches;
     size_t batch_count;
-    const struct outbox_input *inputs;
+    const uint64_t *inputs;
     size_t input_count;
     const int64_t *removed;
     size_t removed_count;
@@ -142,7 +87,6 @@ struct commit {
 static int commit_once(struct outbox *outbox, const struct commit *commit)
 {
     struct outbox_state state = outbox->state;
-    struct taken_rows rows = {0};
     int64_t results, bytes;
     int status = outbox_step(outbox, OUTBOX_BEGIN);
     for (size_t i = 0; status == SQLITE_OK && i < commit->removed_count; i++) /* first: their pages serve the new batches */
@@ -150,7 +94,7 @@ static int commit_once(struct outbox *outbox, const struct commit *commit)
     for (size_t i = 0; status == SQLITE_OK && i < commit->batch_count; i++)
         status = insert_batch(outbox, &commit->batches[i], &state);
     if (status == SQLITE_OK && commit->input_count > 0)
-        status = take_inputs(outbox, commit->inputs, commit->input_count, &rows);
+        status = outbox_take_inputs(outbox, commit->inputs, commit->input_count);
     if (status == SQLITE_OK && commit->batch_count > 0)
         status = outbox_evict_to_budget(outbox, &state);
     if (status == SQLITE_OK)
@@ -164,8 +108,7 @@ static int commit_once(struct outbox *outbox, const struct commit *commit)
     }
     outbox->state = state;
     outbox->commits++;
-    if (commit->input_count > 0)
-        remember_inputs(&outbox->taken, commit->inputs, commit->input_count, &rows);
+    outbox->taken.total += (int64_t)commit->input_count;
     return SQLITE_OK;
 }
 
@@ -173,12 +116,13 @@ static int commit_once(struct outbox *outbox, const struct commit *commit)
 static enum error_code renew(struct outbox *outbox, struct error *error)
 {
     struct outbox_state state = {.next_seq = outbox->state.next_seq, .evicted_results = outbox->state.evicted_results};
-    size_t next = outbox->taken.next, held = outbox->taken.held;
+    int64_t taken_total = outbox->taken.total;
     TRY(outbox_set_aside(outbox, error)); /* the new file holds no inputs, so what is remembered stays where it is */
-    outbox->taken.next = next;
-    outbox->taken.held = held;
+    outbox->taken.total = taken_total;
     outbox_ballast_open(outbox);
     int status = outbox_write_state(outbox, &state);
+    if (status == SQLITE_OK)
+        status = outbox_store_taken(outbox);
     if (status != SQLITE_OK)
         return error_set(error, ERROR_STORAGE, "cannot begin a new %s: %s", outbox->path, sqlite3_errmsg(outbox->database));
     outbox->state = state;
@@ -225,29 +169,21 @@ static enum error_code commit_until_done(struct outbox *outbox, const struct com
     }
 }
 
-enum error_code outbox_commit(struct outbox *outbox, const struct outbox_batch *batches, size_t batch_count, const struct outbox_input *inputs,
+enum error_code outbox_commit(struct outbox *outbox, const struct outbox_batch *batches, size_t batch_count, const uint64_t *inputs,
                               size_t input_count, const int64_t *removed, size_t removed_count, struct error *error)
 {
     struct commit commit = {batches, batch_count, inputs, input_count, removed, removed_count};
     release_found(outbox);
     if (batch_count + input_count + removed_count == 0)
         return ERROR_NONE;
+    if (input_count > OUTBOX_INPUTS_PER_COMMIT)
+        return error_set(error, ERROR_INTERNAL, "a commit of %zu inputs, at most %d may be", input_count, OUTBOX_INPUTS_PER_COMMIT);
     TRY(check_numbers(outbox, &commit, error));
     if (batch_count > 0)
         TRY(outbox_keep_mark(outbox, batches[batch_count - 1].last_seq + 1, error));
     TRY(commit_until_done(outbox, &commit, error));
     outbox_after_commit(outbox);
     return ERROR_NONE;
-}
-
-bool outbox_was_taken(struct outbox *outbox, const struct outbox_input *input)
-{
-    const struct outbox_taken *taken = &outbox->taken;
-    for (size_t i = 0; i < taken->held; i++) {
-        if (taken->inputs[i].packet_id == input->packet_id && taken->inputs[i].content_hash == input->content_hash)
-            return true;
-    }
-    return false;
 }
 
 bool outbox_find(struct outbox *outbox, int64_t from, struct outbox_batch *batch_out)
@@ -308,7 +244,7 @@ static enum error_code open_or_begin(struct outbox *outbox, struct error *error)
         TRY(begin_after_damage(outbox, error));
     else if (status != SQLITE_OK)
         return error_set(error, ERROR_STORAGE, "cannot open %s: %s (SQLite %d)", outbox->path, sqlite3_errstr(status & 0xff), status);
-    else if (outbox->state.next_seq == 1 && outbox->state.batches == 0) /* a new file: numbering may have begun in one that was removed */
+    else if (outbox->new_file) /* numbering may have begun in one that was removed */
         outbox->state.next_seq = outbox_read_mark(outbox) > 0 ? outbox_read_mark(outbox) : 1;
     outbox_ballast_open(outbox);
     if (outbox_write_state(outbox, &outbox->state) != SQLITE_OK)
@@ -321,16 +257,15 @@ enum error_code outbox_open(const char *path, int64_t bytes_max, int taken_max, 
 {
     if (strlen(path) >= OUTBOX_PATH_BYTES || bytes_max <= 0)
         return error_set(error, ERROR_STORAGE, "the outbox %.100s needs a path below %d bytes and a budget above 0", path, OUTBOX_PATH_BYTES);
-    size_t max = taken_max > 0 ? (size_t)taken_max : 1;
+    size_t max = taken_max > 0 ? (size_t)taken_max : 1, most = (size_t)(bytes_max / 8) / sizeof(uint64_t);
     struct outbox *outbox = calloc(1, sizeof *outbox);
     if (outbox == NULL)
         return error_set(error, ERROR_LIMIT, "no memory for the outbox");
     memcpy(outbox->path, path, strlen(path) + 1);
     outbox->bytes_max = bytes_max;
-    outbox->taken = (struct outbox_taken){.inputs = calloc(max, sizeof(struct outbox_input)), .counts = calloc(max, sizeof(uint32_t)),
-                                          .packed = malloc(max * OUTBOX_INPUT_BYTES), .max = max};
-    bool enough = outbox->taken.inputs != NULL && outbox->taken.counts != NULL && outbox->taken.packed != NULL;
-    enum error_code code = enough ? open_or_begin(outbox, error) : error_set(error, ERROR_LIMIT, "no memory for the outbox");
+    enum error_code code = outbox_taken_init(&outbox->taken, max < most ? max : most, error);
+    if (code == ERROR_NONE)
+        code = open_or_begin(outbox, error);
     if (code != ERROR_NONE) {
         outbox_close(outbox);
         return code;
@@ -346,8 +281,6 @@ void outbox_close(struct outbox *outbox)
         return;
     release_found(outbox);
     outbox_database_close(outbox);
-    free(outbox->taken.inputs);
-    free(outbox->taken.counts);
-    free(outbox->taken.packed);
+    free(outbox->taken.ring);
     free(outbox);
 }

@@ -5,7 +5,7 @@
  * An SQLite database in WAL mode, synchronous=FULL: what outbox_commit has returned for survives kill -9 and power cuts. One row a batch:
  * its body is the message payload as it will be published. seq numbers come from here and never repeat.
  *   batch(first_seq PRIMARY KEY, last_seq, pipeline, count, encoding, body)   state(next_seq, batches, bytes, evicted_results, ...)
- *   taken: packet id and content hash of the inputs committed last: a redelivered one (DUP) gets no second seq.
+ *   taken: digests of the inputs committed last: a redelivered one (DUP) gets no second seq.
  * Budget: past bytes_max the oldest batches go first, counted; a full disk is answered by deleting the ballast file and evicting, so that
  *   the outbox always empties again. Start-up time does not depend on the backlog.
  * Threads: one at a time (the committer owns it). Errors: ERROR_STORAGE; after one, what was not committed is still the caller's. */
@@ -31,17 +31,12 @@ struct outbox_batch {
     size_t body_bytes;
 };
 
-struct outbox_input {      /* an input that the batches of this commit answer */
-    uint16_t packet_id;
-    uint64_t content_hash;
-};
-
 struct outbox_statistics {
     int64_t next_seq, batches, bytes, evicted_results, commits, bytes_max;
     int64_t set_aside; /* damaged files set aside by this outbox, while opening or later */
 };
 
-/* taken_max: how many inputs back a redelivery is recognised (the link's receive_maximum). A damaged file is set aside as
+/* taken_max: how many inputs back a redelivery is recognised; fewer where that would take more than an eighth of bytes_max. A damaged file is set aside as
  * <path>.damaged-<time>, said in *set_aside_out, and a new one begun with seq numbers beyond any it held, where those can be read. */
 MUST_CHECK enum error_code outbox_open(const char *path, int64_t bytes_max, int taken_max, struct outbox **outbox_out,
                                        bool *set_aside_out, struct error *error);
@@ -49,11 +44,14 @@ void outbox_close(struct outbox *outbox); /* NULL is fine */
 
 int64_t outbox_next_seq(const struct outbox *outbox); /* the first seq of the next batch; the caller numbers onward, without holes */
 
-/* One transaction: stores the batches, notes the inputs, removes the batches whose first_seq are in removed[]. */
+enum { OUTBOX_INPUTS_PER_COMMIT = 4096 };
+
+/* One transaction: stores the batches, notes the inputs that they answer (digests of packet id, pipeline and content; at most
+ * OUTBOX_INPUTS_PER_COMMIT), removes the batches whose first_seq are in removed[]. */
 MUST_CHECK enum error_code outbox_commit(struct outbox *outbox, const struct outbox_batch *batches, size_t batch_count,
-                                         const struct outbox_input *inputs, size_t input_count, const int64_t *removed,
+                                         const uint64_t *inputs, size_t input_count, const int64_t *removed,
                                          size_t removed_count, struct error *error);
-bool outbox_was_taken(struct outbox *outbox, const struct outbox_input *input);
+bool outbox_was_taken(struct outbox *outbox, uint64_t input);
 
 /* The first stored batch with first_seq >= from; false: none. Borrowed until the next call. */
 bool outbox_find(struct outbox *outbox, int64_t from, struct outbox_batch *batch_out);

@@ -2,7 +2,8 @@
  *
  * outbox_internal.h: what the files of the outbox share; its contract is outbox.h.
  *
- * outbox.c         commit, removal, reading, recognition of redelivered inputs
+ * outbox.c         commit, removal, reading
+ * outbox_taken.c   recognition of redelivered inputs
  * outbox_schema.c  opening, the tables, setting a damaged file aside, the mark that keeps seq from repeating
  * outbox_space.c   budget, ballast, giving pages back to the disk
  * State of the database is held twice, in its one-row table and in `state` here; the copy here is changed after COMMIT only. */
@@ -15,7 +16,6 @@
 
 enum {
     OUTBOX_PATH_BYTES = 4096,
-    OUTBOX_INPUT_BYTES = 10,      /* packet id and hash, in this machine's byte order: the file stays on its gateway */
     OUTBOX_VERSION = 1,
 };
 
@@ -28,14 +28,11 @@ struct outbox_state {
     int64_t next_seq, batches, bytes, evicted_results;
 };
 
-/* The inputs committed last, newest last. The table holds one row a commit: `counts` says how many inputs each of them has. */
+/* The inputs committed last: number n, counted from the first ever, lies at ring[n % capacity]. */
 struct outbox_taken {
-    struct outbox_input *inputs;  /* [max] */
-    uint32_t *counts;             /* [max], by row number modulo max */
-    size_t max, next, held;
-    int64_t first_row, next_row;
-    size_t row_inputs;            /* in the rows from first_row on */
-    uint8_t *packed;              /* [max * OUTBOX_INPUT_BYTES] */
+    uint64_t *ring;               /* [capacity] */
+    size_t capacity, max;         /* of the ring; how many count */
+    int64_t total;
 };
 
 struct outbox {
@@ -46,7 +43,9 @@ struct outbox {
     struct outbox_taken taken;
     int64_t commits, set_aside, mark, bytes_max;
     int64_t page_bytes, pages_max, wal_pages;
-    bool ballast_there, frozen;   /* frozen: the ballast was needed; the file must not grow until it is back */
+    bool new_file;                /* the tables were laid down by this opening */
+    int64_t frozen_pages;         /* the file's limit while frozen */
+    bool ballast_there, frozen;   /* frozen: the ballast was needed; until it is back, the file grows only as the disk allows */
 };
 
 /* outbox_schema.c */
@@ -58,6 +57,12 @@ int64_t outbox_read_mark(const struct outbox *outbox);       /* 0: there is none
 int64_t outbox_salvage_next_seq(const struct outbox *outbox);
 bool outbox_is_damage(int status);
 int outbox_run(struct outbox *outbox, const char *sql);
+
+/* outbox_taken.c */
+MUST_CHECK enum error_code outbox_taken_init(struct outbox_taken *taken, size_t max, struct error *error); /* ring is the caller's to free */
+int outbox_read_taken(struct outbox *outbox);
+int outbox_take_inputs(struct outbox *outbox, const uint64_t *inputs, size_t count); /* inside a transaction; total moves on after COMMIT */
+int outbox_store_taken(struct outbox *outbox);                                       /* all of them, into a new file */
 
 /* outbox_space.c */
 bool outbox_is_full(const struct outbox *outbox, int status);

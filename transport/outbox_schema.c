@@ -22,7 +22,7 @@ static const char *const statement_texts[OUTBOX_STATEMENTS] = {
     [OUTBOX_OLDEST] = "SELECT first_seq FROM batch ORDER BY first_seq LIMIT 1",
     [OUTBOX_FIND] = "SELECT first_seq, last_seq, pipeline, count, encoding, body FROM batch WHERE first_seq >= ?1 ORDER BY first_seq LIMIT 1",
     [OUTBOX_SET_STATE] = "UPDATE state SET next_seq = ?1, batches = ?2, bytes = ?3, evicted_results = ?4 WHERE id = 0",
-    [OUTBOX_TAKE] = "INSERT INTO taken(number, inputs) VALUES(?1, ?2)",
+    [OUTBOX_TAKE] = "INSERT OR REPLACE INTO taken(number, inputs) VALUES(?1, ?2)",
     [OUTBOX_FORGET] = "DELETE FROM taken WHERE number < ?1",
     [OUTBOX_PAGE_COUNT] = "PRAGMA page_count",
     [OUTBOX_FREE_PAGES] = "PRAGMA freelist_count",
@@ -109,45 +109,12 @@ static int read_state(struct outbox *outbox)
     return status == SQLITE_OK && last_seq >= outbox->state.next_seq ? SQLITE_CORRUPT : status;
 }
 
-static void remember(struct outbox_taken *taken, const uint8_t *packed)
-{
-    struct outbox_input *input = &taken->inputs[taken->next];
-    memcpy(&input->packet_id, packed, 2);
-    memcpy(&input->content_hash, packed + 2, 8);
-    taken->next = (taken->next + 1) % taken->max;
-    taken->held += taken->held < taken->max;
-}
-
-static int read_taken(struct outbox *outbox)
-{
-    struct outbox_taken *taken = &outbox->taken;
-    taken->next = taken->held = taken->row_inputs = 0;
-    taken->first_row = taken->next_row = 1;
-    sqlite3_stmt *statement = NULL;
-    int status = sqlite3_prepare_v2(outbox->database, "SELECT number, inputs FROM taken ORDER BY number", -1, &statement, NULL);
-    while (status == SQLITE_OK && (status = sqlite3_step(statement)) == SQLITE_ROW) {
-        int64_t number = sqlite3_column_int64(statement, 0);
-        const uint8_t *packed = sqlite3_column_blob(statement, 1);
-        size_t count = (size_t)sqlite3_column_bytes(statement, 1) / OUTBOX_INPUT_BYTES;
-        if (number < taken->next_row || number == INT64_MAX) {
-            status = SQLITE_CORRUPT;
-            break;
-        }
-        for (size_t i = 0; i < count; i++)
-            remember(taken, packed + i * OUTBOX_INPUT_BYTES);
-        taken->next_row = number + 1;
-        status = SQLITE_OK;
-    }
-    sqlite3_finalize(statement);
-    taken->first_row = taken->next_row; /* rows of a former run go with the next commit that has inputs: it writes all that is held */
-    return status == SQLITE_DONE ? SQLITE_OK : status;
-}
-
 static int begin_schema(struct outbox *outbox)
 {
     int64_t version = 0, application = 0, tables = 0;
     int status = read_number(outbox->database, "SELECT count(*) FROM sqlite_schema", &tables);
-    if (status == SQLITE_OK && tables == 0)
+    outbox->new_file = status == SQLITE_OK && tables == 0;
+    if (outbox->new_file)
         status = outbox_run(outbox, schema);
     if (status == SQLITE_OK)
         status = read_number(outbox->database, "PRAGMA user_version", &version);
@@ -172,7 +139,7 @@ int outbox_database_open(struct outbox *outbox)
     if (status == SQLITE_OK)
         status = read_state(outbox);
     if (status == SQLITE_OK)
-        status = read_taken(outbox);
+        status = outbox_read_taken(outbox);
     for (int i = 0; status == SQLITE_OK && i < OUTBOX_STATEMENTS; i++) {
         status = sqlite3_prepare_v3(outbox->database, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &outbox->statements[i], NULL);
         status = status == SQLITE_ERROR ? SQLITE_CORRUPT : status; /* a table is not what it should be */

@@ -9,14 +9,25 @@
 
 enum {
     BALLAST_BYTES = 1 << 20,
+    BALLAST_BYTES_MIN = 1 << 18,
+    RESERVE_BYTES = 1 << 18,  /* of a disk without ballast: what the WAL needs to delete */
     BALLAST_RETRY_COMMITS = 64,
     VACUUM_FROM_PAGES = 256,  /* free pages that are not worth giving back */
     VACUUM_STEP_PAGES = 64,
 };
 
+static int64_t free_bytes(const struct outbox *outbox)
+{
+    struct statvfs space;
+    return statvfs(outbox->path, &space) == 0 ? (int64_t)space.f_bavail * (int64_t)space.f_frsize : 0;
+}
+
+/* A quarter of the budget, and no more than leaves the disk three times as much; 0: there is not enough for one. */
 static int64_t ballast_bytes(const struct outbox *outbox)
 {
-    return outbox->bytes_max / 4 < BALLAST_BYTES ? outbox->bytes_max / 4 : BALLAST_BYTES;
+    int64_t budget = outbox->bytes_max / 4 < BALLAST_BYTES ? outbox->bytes_max / 4 : BALLAST_BYTES, room = free_bytes(outbox) / 4;
+    int64_t bytes = room < budget ? room : budget;
+    return bytes >= BALLAST_BYTES_MIN ? bytes : 0;
 }
 
 static void ballast_path(const struct outbox *outbox, char path[OUTBOX_PATH_BYTES + 16])
@@ -24,14 +35,13 @@ static void ballast_path(const struct outbox *outbox, char path[OUTBOX_PATH_BYTE
     snprintf(path, OUTBOX_PATH_BYTES + 16, "%s.ballast", outbox->path);
 }
 
-/* Only where there is room besides: a ballast that fills the disk would be needed at once. */
 static bool ballast_make(const struct outbox *outbox)
 {
     char path[OUTBOX_PATH_BYTES + 16];
-    struct statvfs space;
-    int64_t bytes = ballast_bytes(outbox);
     ballast_path(outbox, path);
-    if (statvfs(outbox->path, &space) != 0 || (int64_t)space.f_bavail < 4 * bytes / (int64_t)space.f_frsize)
+    unlink(path); /* what a former run left counts as free */
+    int64_t bytes = ballast_bytes(outbox);
+    if (bytes == 0)
         return false;
     int file = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     if (file < 0)
@@ -50,11 +60,30 @@ static void limit_pages(struct outbox *outbox, int64_t pages)
     (void)outbox_run(outbox, sql); /* SQLite takes any number and never goes below what is in use */
 }
 
+/* Without ballast the file may grow by half of what is free beyond the reserve: the WAL takes the other half first. */
+static int64_t pages_for_space(struct outbox *outbox)
+{
+    int64_t beyond = free_bytes(outbox) - RESERVE_BYTES, pages = outbox_number(outbox, OUTBOX_PAGE_COUNT);
+    pages += beyond > 0 ? beyond / 2 / outbox->page_bytes : 0;
+    return pages < outbox->pages_max ? pages : outbox->pages_max;
+}
+
+static bool thaw_a_little(struct outbox *outbox)
+{
+    int64_t before = outbox->frozen_pages;
+    outbox->frozen_pages = pages_for_space(outbox);
+    limit_pages(outbox, outbox->frozen_pages);
+    return outbox->frozen_pages > before;
+}
+
 void outbox_ballast_open(struct outbox *outbox)
 {
     outbox->ballast_there = ballast_make(outbox);
     outbox->frozen = !outbox->ballast_there;
-    limit_pages(outbox, outbox->frozen ? outbox_number(outbox, OUTBOX_PAGE_COUNT) : outbox->pages_max);
+    if (outbox->frozen)
+        (void)thaw_a_little(outbox);
+    else
+        limit_pages(outbox, outbox->pages_max);
 }
 
 bool outbox_is_full(const struct outbox *outbox, int status)
@@ -126,11 +155,13 @@ bool outbox_make_room(struct outbox *outbox, int64_t bytes_wanted)
         outbox->ballast_there = false;
         outbox->frozen = true;
         (void)sqlite3_wal_checkpoint_v2(outbox->database, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-        limit_pages(outbox, outbox_number(outbox, OUTBOX_PAGE_COUNT));
+        (void)thaw_a_little(outbox);
         helped = true;
+    } else if (outbox->frozen) {
+        helped = thaw_a_little(outbox);
     }
     int64_t least = outbox->state.bytes / 16; /* some more than is needed now, so that not every commit comes here */
-    bool evicted = evict_bytes(outbox, bytes_wanted > least ? bytes_wanted : least);
+    bool evicted = !helped && evict_bytes(outbox, bytes_wanted > least ? bytes_wanted : least);
     if (outbox->frozen)
         (void)sqlite3_wal_checkpoint_v2(outbox->database, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
     return evicted || helped;

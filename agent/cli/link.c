@@ -28,16 +28,16 @@ static void on_interrupt(int number)
     interrupted = 1;
 }
 
-static void on_message(struct link_message *message, void *context)
+static bool on_message(struct link_message *message, void *context)
 {
     struct cli_link *link = context;
     struct link_message *copy = malloc(sizeof *copy);
     if (copy != NULL)
         *copy = *message;
-    if (copy == NULL || !queue_try_push(&link->messages, copy)) {
-        free(copy);
-        link_message_release(message); /* unacknowledged: at QoS 1 the broker keeps it */
-    }
+    if (copy != NULL && queue_try_push(&link->messages, copy))
+        return true;
+    free(copy);
+    return false;
 }
 
 static void on_connected(bool session_present, void *context)

@@ -15,21 +15,21 @@ struct owner {
     pthread_mutex_t lock;
     struct link *link;
     struct link_message kept[KEPT_MAX];
-    int kept_count, connected, disconnected, published, refused;
+    int kept_max, kept_count, connected, disconnected, published, refused;
     uint64_t published_sum;
     bool session_present;
     char why[160];
 };
 
-static void on_message(struct link_message *message, void *context)
+static bool on_message(struct link_message *message, void *context)
 {
     struct owner *owner = context;
     pthread_mutex_lock(&owner->lock);
-    if (owner->kept_count < KEPT_MAX)
+    bool room = owner->kept_count < owner->kept_max;
+    if (room)
         owner->kept[owner->kept_count++] = *message;
-    else
-        link_message_release(message);
     pthread_mutex_unlock(&owner->lock);
+    return room;
 }
 
 static void on_connected(bool session_present, void *context)
@@ -64,6 +64,7 @@ static struct owner *owner_new(void)
 {
     struct owner *owner = calloc(1, sizeof *owner);
     CHECK(owner != NULL);
+    owner->kept_max = KEPT_MAX;
     pthread_mutex_init(&owner->lock, NULL);
     return owner;
 }
@@ -170,6 +171,37 @@ static void acknowledge(struct owner *owner, int from, int count)
         list[i] = &owner->kept[from + i];
     pthread_mutex_unlock(&owner->lock);
     link_acknowledge(owner->link, list, (size_t)count);
+}
+
+static void what_the_owner_refuses_comes_again_in_order(void)
+{
+    enum { ALL = 60, ROOM = 7 };
+    struct broker broker = {0};
+    struct error error;
+    struct link_statistics statistics;
+    CHECK_OK(broker_start(&broker, false, &error), error);
+    struct owner *publisher = open_publisher(&broker);
+    struct owner *subscriber = open_subscriber(url_of(&broker, "mqtt"), 60, 100, "t/#");
+    pthread_mutex_lock(&subscriber->lock);
+    subscriber->kept_max = ROOM;
+    pthread_mutex_unlock(&subscriber->lock);
+    publish_numbers(publisher, "t/x", 0, ALL, 1);
+    for (int seen = 0; seen < ALL;) {
+        int next = seen + ROOM < ALL ? seen + ROOM : ALL;
+        CHECK(wait_for(subscriber, &subscriber->kept_count, next));
+        acknowledge(subscriber, seen, next - seen);
+        seen = next;
+        pthread_mutex_lock(&subscriber->lock);
+        subscriber->kept_max = seen + ROOM;
+        pthread_mutex_unlock(&subscriber->lock);
+    }
+    for (int i = 0; i < ALL; i++)
+        CHECK_INTEGER(number_of(&subscriber->kept[i]), i);
+    link_get_statistics(subscriber->link, &statistics);
+    CHECK(statistics.overruns > 0);
+    owner_free(subscriber);
+    owner_free(publisher);
+    broker_remove(&broker);
 }
 
 static void only_what_was_not_acknowledged_comes_again(void)
@@ -591,6 +623,7 @@ int main(int count, char **arguments)
     broker_need();
     return check_main(count, arguments, (struct check_case[]){
         CASE(only_what_was_not_acknowledged_comes_again),
+        CASE(what_the_owner_refuses_comes_again_in_order),
         CASE(the_broker_waits_at_receive_maximum_and_the_connection_lives_on),
         CASE(a_restarted_broker_is_found_and_subscribed_to_again),
         CASE(acknowledgements_of_an_older_connection_are_dropped),

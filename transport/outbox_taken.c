@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which inputs were committed last, so that one that the broker sends again gets no second seq. A ring of digests in memory; in the
+ * database the same in blocks of BLOCK digests, the last one written anew with each commit: it is one page of the WAL either way. */
+#include "transport/outbox_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 256, AHEAD = OUTBOX_INPUTS_PER_COMMIT /* written before COMMIT, beside what is remembered */ };
+
+static int64_t oldest_block(const struct outbox_taken *taken, int64_t total)
+{
+    int64_t oldest = total - (int64_t)taken->max;
+    return oldest > 0 ? oldest / BLOCK : 0;
+}
+
+static uint64_t *place_of(const struct outbox_taken *taken, int64_t number)
+{
+    return &taken->ring[(size_t)number % taken->capacity];
+}
+
+enum error_code outbox_taken_init(struct outbox_taken *taken, size_t max, struct error *error)
+{
+    size_t blocks = (max + BLOCK - 1) / BLOCK + 1;
+    *taken = (struct outbox_taken){.max = max, .capacity = blocks * BLOCK + AHEAD};
+    taken->ring = calloc(taken->capacity, sizeof *taken->ring);
+    return taken->ring != NULL ? ERROR_NONE : error_set(error, ERROR_LIMIT, "no memory for the outbox");
+}
+
+static int store(struct outbox *outbox, int64_t first_block, int64_t end)
+{
+    sqlite3_stmt *statement = outbox->statements[OUTBOX_TAKE];
+    int status = SQLITE_OK;
+    for (int64_t block = first_block; status == SQLITE_OK && block * BLOCK < end; block++) {
+        int64_t count = end - block * BLOCK < BLOCK ? end - block * BLOCK : BLOCK;
+        sqlite3_bind_int64(statement, 1, block);
+        sqlite3_bind_blob(statement, 2, place_of(&outbox->taken, block * BLOCK), (int)((size_t)count * sizeof(uint64_t)), SQLITE_STATIC);
+        status = outbox_step(outbox, OUTBOX_TAKE);
+    }
+    return status;
+}
+
+int outbox_take_inputs(struct outbox *outbox, const uint64_t *inputs, size_t count)
+{
+    struct outbox_taken *taken = &outbox->taken;
+    int64_t end = taken->total + (int64_t)count;
+    for (size_t i = 0; i < count; i++)
+        *place_of(taken, taken->total + (int64_t)i) = inputs[i];
+    int status = store(outbox, taken->total / BLOCK, end);
+    if (status == SQLITE_OK && oldest_block(taken, end) > oldest_block(taken, taken->total)) {
+        sqlite3_bind_int64(outbox->statements[OUTBOX_FORGET], 1, oldest_block(taken, end));
+        status = outbox_step(outbox, OUTBOX_FORGET);
+    }
+    return status;
+}
+
+int outbox_store_taken(struct outbox *outbox)
+{
+    return store(outbox, oldest_block(&outbox->taken, outbox->taken.total), outbox->taken.total);
+}
+
+bool outbox_was_taken(struct outbox *outbox, uint64_t input)
+{
+    const struct outbox_taken *taken = &outbox->taken;
+    int64_t oldest = taken->total > (int64_t)taken->max ? taken->total - (int64_t)taken->max : 0;
+    for (int64_t number = taken->total - 1; number >= oldest; number--) {
+        if (*place_of(taken, number) == input)
+            return true;
+    }
+    return false;
+}
+
+int outbox_read_taken(struct outbox *outbox)
+{
+    struct outbox_taken *taken = &outbox->taken;
+    sqlite3_stmt *statement = NULL;
+    taken->total = 0;
+    int status = sqlite3_prepare_v2(outbox->database, "SELECT number, inputs FROM taken ORDER BY number", -1, &statement, NULL);
+    while (status == SQLITE_OK && (status = sqlite3_step(statement)) == SQLITE_ROW) {
+        int64_t block = sqlite3_column_int64(statement, 0);
+        size_t bytes = (size_t)sqlite3_column_bytes(statement, 1);
+        const void *inputs = sqlite3_column_blob(statement, 1);
+        if (block < 0 || block > INT64_MAX / BLOCK - 1 || (taken->total > 0 && block * BLOCK != taken->total) || inputs == NULL ||
+            bytes > BLOCK * sizeof(uint64_t) || bytes % sizeof(uint64_t) != 0) {
+            status = SQLITE_CORRUPT;
+            break;
+        }
+        memcpy(place_of(taken, block * BLOCK), inputs, bytes);
+        taken->total = block * BLOCK + (int64_t)(bytes / sizeof(uint64_t));
+        status = SQLITE_OK;
+    }
+    sqlite3_finalize(statement);
+    return status == SQLITE_DONE ? SQLITE_OK : status;
+}
