@@ -206,7 +206,8 @@ static void apply_order(struct graph *graph, const struct walk *walk, struct nod
         for (int32_t k = 0; k < sorted[i].output_count; k++)
             graph->values[sorted[i].outputs[k]].producer = i;
     }
-    memcpy(graph->nodes, sorted, (size_t)walk->ordered * sizeof *sorted);
+    if (walk->ordered > 0) /* an output may be an input: then there may be no node at all */
+        memcpy(graph->nodes, sorted, (size_t)walk->ordered * sizeof *sorted);
     graph->node_count = walk->ordered;
 }
 

@@ -22,7 +22,9 @@
 #include <stdio.h>
 
 enum { GRAPH_VALUES_MAX = 1 << 16, GRAPH_NODES_MAX = 1 << 15, NODE_INPUTS_MAX = 1 << 10, NODE_OUTPUTS_MAX = 64 };
+#ifndef GRAPH_ARENA_BYTES_MAX /* fuzzers take less */
 #define GRAPH_ARENA_BYTES_MAX ((size_t)2 << 30)
+#endif
 enum { GRAPH_NO_VALUE = -1 }; /* an optional input that is absent */
 
 enum operator_kind {

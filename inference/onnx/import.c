@@ -126,6 +126,8 @@ enum error_code import_reshape(struct importer *importer, int32_t value, const s
 
 enum error_code import_to_nhwc(struct importer *importer, int32_t value, int32_t *value_out)
 {
+    if (import_value(importer, value)->shape.rank != 4)
+        return import_fail(importer, ERROR_UNSUPPORTED, "an input of rank %d, expected 4", import_value(importer, value)->shape.rank);
     return import_transpose(importer, value, (int32_t[]){0, 2, 3, 1}, value_out);
 }
 

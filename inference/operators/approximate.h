@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * approximate.h: exp(x) in single precision that gcc can turn into vectors: 2^n * p(r), Cephes' polynomial for r in [-ln2/2, ln2/2].
- * Within 2 units in the last place of expf over -87..88; below it is 0, above it is the largest finite value's neighbourhood. */
+ * Within 2 units in the last place of expf over -87..88; beyond those ends the value at the end. NaN stays NaN. */
 #ifndef EDDY_INFERENCE_APPROXIMATE_H
 #define EDDY_INFERENCE_APPROXIMATE_H
 
@@ -20,11 +20,12 @@ static inline float approximate_exp(float x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    int32_t bits;
+    uint32_t bits, exponent;
     memcpy(&bits, &p, sizeof bits);
-    bits += (int32_t)((uint32_t)(int32_t)n << 23);
+    memcpy(&exponent, &shifted, sizeof exponent);
+    bits += exponent << 23; /* the low bits of `shifted` are n */
     memcpy(&p, &bits, sizeof p);
-    return p;
+    return x == x ? p : x;
 }
 
 #endif

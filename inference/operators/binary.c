@@ -154,9 +154,11 @@ enum error_code binary_infer(struct graph *graph, struct node *node, struct erro
 {
     const struct value *a = &graph->values[node->inputs[0]], *b = &graph->values[node->inputs[1]];
     struct value *out = &graph->values[node->outputs[0]];
-    bool quantized = a->quantization.count > 0 && b->quantization.count > 0;
+    bool quantized = a->quantization.count > 0 || b->quantization.count > 0;
     if (a->dtype != b->dtype)
         return operator_fail(node, ERROR_MODEL, error, "operands of different types");
+    if (quantized && a->dtype != DTYPE_I8 && a->dtype != DTYPE_U8)
+        return operator_fail(node, ERROR_UNSUPPORTED, error, "quantised operands that are not of 8 bits");
     bool compares = node->kind == OPERATOR_LESS || node->kind == OPERATOR_GREATER || node->kind == OPERATOR_EQUAL ||
                     node->kind == OPERATOR_AND || node->kind == OPERATOR_OR;
     if (!quantized)

@@ -127,6 +127,7 @@ static void finish_8(const struct pool *pool, const struct value *in, const stru
         if (pool->requantized) {
             int32_t centred = pool->average ? sums[c] - count * in->quantization.zero_point[0] : sums[c] - in->quantization.zero_point[0];
             double real = (double)in->quantization.scale[0] / (double)out_value->quantization.scale[0] * centred / (pool->average ? count : 1);
+            real = real < -1e6 ? -1e6 : real > 1e6 ? 1e6 : real; /* far outside a byte already */
             x = (int32_t)(real < 0 ? real - 0.5 : real + 0.5) + out_value->quantization.zero_point[0];
         }
         out[c] = (uint8_t)(x < pool->low ? pool->low : x > pool->high ? pool->high : x);

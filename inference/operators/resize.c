@@ -39,14 +39,20 @@ static double source_position(const struct resize_attributes *resize, int i, int
     }
 }
 
-static int32_t nearest(const struct resize_attributes *resize, double x)
+static double nearest(const struct resize_attributes *resize, double x)
 {
     switch (resize->rounding) {
-    case RESIZE_FLOOR: return (int32_t)floor(x);
-    case RESIZE_CEIL: return (int32_t)ceil(x);
-    case RESIZE_ROUND_PREFER_CEIL: return (int32_t)floor(x + 0.5);
-    default: return (int32_t)ceil(x - 0.5);
+    case RESIZE_FLOOR: return floor(x);
+    case RESIZE_CEIL: return ceil(x);
+    case RESIZE_ROUND_PREFER_CEIL: return floor(x + 0.5);
+    default: return ceil(x - 0.5);
     }
+}
+
+/* A scale of the file may be anything: what lies outside, and what is no number, is the edge. */
+static double clamp(double x, int32_t in)
+{
+    return !(x >= 0) ? 0 : x > in - 1 ? in - 1 : x;
 }
 
 static void fill_samples(const struct resize_attributes *resize, struct axis_sample *samples, int32_t in, int32_t out, float scale)
@@ -54,12 +60,11 @@ static void fill_samples(const struct resize_attributes *resize, struct axis_sam
     for (int32_t i = 0; i < out; i++) {
         double x = source_position(resize, i, in, out, scale);
         if (resize->mode == RESIZE_NEAREST) {
-            int32_t at = nearest(resize, x);
-            at = at < 0 ? 0 : at >= in ? in - 1 : at;
+            int32_t at = (int32_t)clamp(nearest(resize, x), in);
             samples[i] = (struct axis_sample){.low = at, .high = at};
             continue;
         }
-        x = x < 0 ? 0 : x > in - 1 ? in - 1 : x;
+        x = clamp(x, in);
         int32_t low = (int32_t)x;
         samples[i] = (struct axis_sample){.low = low, .high = low + 1 < in ? low + 1 : low, .weight = (float)(x - low)};
     }

@@ -115,7 +115,7 @@ static void fill_table(const struct operation *operation, struct unary *unary)
         unary->function(&x, &y, 1, unary->alpha, unary->beta);
         double low = out->dtype == DTYPE_U8 ? 0 : -128, high = out->dtype == DTYPE_U8 ? 255 : 127;
         double result = round((double)(y / out->quantization.scale[0])) + out->quantization.zero_point[0];
-        result = result < low ? low : result > high ? high : result;
+        result = !(result >= low) ? low : result > high ? high : result; /* NaN, of a logarithm for one, becomes the lowest value */
         unary->table[i] = (uint8_t)(int32_t)result;
     }
 }
