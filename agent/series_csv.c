@@ -21,14 +21,15 @@ struct csv {
 /* Reads one cell without its quotes and steps over what ends it; *last: the record ends with it. */
 static enum error_code take_cell(struct csv *csv, bool *last)
 {
-    bool quoted = csv->at < csv->end && *csv->at == '"';
+    bool quoted = csv->at < csv->end && *csv->at == '"', open = quoted;
     char delimiter = csv->series->pipeline->input.delimiter;
     csv->cell_length = 0;
     csv->at += quoted;
     for (; csv->at < csv->end; csv->at++) {
         if (quoted && *csv->at == '"') {
             csv->at++;
-            if (csv->at == csv->end || *csv->at != '"')
+            open = csv->at < csv->end && *csv->at == '"'; /* a doubled quote is one of the text */
+            if (!open)
                 break;
         } else if (!quoted && (*csv->at == delimiter || *csv->at == '\n' || *csv->at == '\r')) {
             break;
@@ -38,6 +39,8 @@ static enum error_code take_cell(struct csv *csv, bool *last)
         csv->cell[csv->cell_length++] = *csv->at;
     }
     csv->cell[csv->cell_length] = '\0';
+    if (open)
+        return error_set(csv->error, ERROR_INPUT, "line %d: a quote that is not closed", csv->line);
     if (csv->at < csv->end && *csv->at == delimiter) {
         csv->at++;
         *last = false;

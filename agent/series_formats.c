@@ -26,8 +26,7 @@ enum error_code series_parse_json(struct series *series, const uint8_t *bytes, s
         switch (token.kind) {
         case JSON_KEY: {
             size_t key_length = token.escaped ? json_unescape(&token, key, sizeof key) : token.length;
-            if (key_length != SIZE_MAX)
-                series_match_child(&match, token.escaped ? key : token.text, key_length, -1);
+            series_match_child(&match, token.escaped ? key : token.text, key_length, -1); /* SIZE_MAX, too long for a pointer: no match */
             break;
         }
         case JSON_OBJECT_BEGIN: case JSON_ARRAY_BEGIN:

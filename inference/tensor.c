@@ -25,13 +25,15 @@ bool shape_equal(const struct shape *a, const struct shape *b)
 
 int64_t shape_elements(const struct shape *shape)
 {
-    int64_t elements = 1;
+    int64_t elements = 1; /* of what is not zero: then products of some of the dimensions stay small too */
+    bool empty = false;
     for (int i = 0; i < shape->rank; i++) {
         if (shape->dims[i] < 0)
             return -1;
-        elements *= shape->dims[i]; /* at most 2^30 * 2^31: fits */
+        empty |= shape->dims[i] == 0;
+        elements *= shape->dims[i] > 0 ? shape->dims[i] : 1; /* at most 2^30 * 2^31: fits */
         if (elements > TENSOR_ELEMENTS_MAX)
             return -1;
     }
-    return elements;
+    return empty ? 0 : elements;
 }

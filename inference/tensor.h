@@ -23,7 +23,7 @@ struct shape {
 };
 
 bool shape_equal(const struct shape *a, const struct shape *b);
-int64_t shape_elements(const struct shape *shape); /* product; -1: a negative dimension or more than TENSOR_ELEMENTS_MAX */
+int64_t shape_elements(const struct shape *shape); /* product; -1: a negative dimension, or more than TENSOR_ELEMENTS_MAX zeros aside */
 
 /* real = scale * (stored - zero_point) */
 struct quantization {

@@ -100,15 +100,15 @@ enum error_code pack_8(struct packed *packed, const struct kernels *kernels, str
         char *panel = data + (size_t)(c / width) * panel_bytes;
         int8_t *target = (int8_t *)panel + width * (int64_t)sizeof(int32_t);
         int64_t column = c % width;
-        int32_t sum = 0;
+        uint32_t sum = 0; /* wraps, as the kernels' sums do */
         for (int64_t t = 0; t < taps; t++) {
             for (int64_t k = 0; k < depth; k++) {
                 int8_t w = (int8_t)((uint8_t)stored[(c * taps + t) * depth + k] ^ weight_flip);
                 target[(t * padded + k / group * group) * width + column * group + k % group] = w;
-                sum += w;
+                sum += (uint32_t)w;
             }
         }
-        int32_t start = (bias != NULL ? bias[c] : 0) - input_zero * sum;
+        int32_t start = (int32_t)((uint32_t)(bias != NULL ? bias[c] : 0) - (uint32_t)input_zero * sum);
         memcpy(panel + (size_t)column * sizeof start, &start, sizeof start);
     }
     return ERROR_NONE;

@@ -20,22 +20,17 @@ static double load(enum dtype dtype, const void *data, int64_t i)
     }
 }
 
-static int64_t to_integer(double value, double low, double high)
-{
-    return isnan(value) ? 0 : (int64_t)(value < low ? low : value > high ? high : value);
-}
-
 static void store(enum dtype dtype, void *data, int64_t i, double value)
 {
     switch (dtype) {
     case DTYPE_F32: ((float *)data)[i] = (float)value; break;
     case DTYPE_F16: ((_Float16 *)data)[i] = (_Float16)value; break;
-    case DTYPE_I8: ((int8_t *)data)[i] = (int8_t)to_integer(value, -128, 127); break;
-    case DTYPE_U8: ((uint8_t *)data)[i] = (uint8_t)to_integer(value, 0, 255); break;
+    case DTYPE_I8: ((int8_t *)data)[i] = (int8_t)real_to_integer(value, -128, 127); break;
+    case DTYPE_U8: ((uint8_t *)data)[i] = (uint8_t)real_to_integer(value, 0, 255); break;
     case DTYPE_BOOL: ((uint8_t *)data)[i] = value != 0; break;
-    case DTYPE_I16: ((int16_t *)data)[i] = (int16_t)to_integer(value, -32768, 32767); break;
-    case DTYPE_I32: ((int32_t *)data)[i] = (int32_t)to_integer(value, -2147483648.0, 2147483647.0); break;
-    case DTYPE_I64: ((int64_t *)data)[i] = to_integer(value, -9.2e18, 9.2e18); break;
+    case DTYPE_I16: ((int16_t *)data)[i] = (int16_t)real_to_integer(value, -32768, 32767); break;
+    case DTYPE_I32: ((int32_t *)data)[i] = (int32_t)real_to_integer(value, INT32_MIN, INT32_MAX); break;
+    case DTYPE_I64: ((int64_t *)data)[i] = real_to_integer(value, REAL_I64_LOW, REAL_I64_HIGH); break;
     default: break;
     }
 }

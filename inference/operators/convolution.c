@@ -176,7 +176,8 @@ static enum error_code check_types(const struct operation *operation, struct err
     const struct value *bias = node->input_count > 2 && node->inputs[2] >= 0 ? operation_input(operation, 2) : NULL;
     if (weights->data == NULL || (bias != NULL && bias->data == NULL))
         return operator_fail(node, ERROR_UNSUPPORTED, error, "weights or a bias that are not constant");
-    if (input->dtype == DTYPE_F32 && weights->dtype == DTYPE_F32 && (bias == NULL || bias->dtype == DTYPE_F32))
+    bool floats = input->dtype == DTYPE_F32 && weights->dtype == DTYPE_F32 && output->dtype == DTYPE_F32;
+    if (floats && (bias == NULL || bias->dtype == DTYPE_F32))
         return ERROR_NONE;
     return pack_check_bytes(node, input, weights, bias, output, weights->shape.dims[0], error);
 }

@@ -121,14 +121,16 @@ static enum error_code prepare_bytes(struct operation *operation, struct depthwi
     if (wide == NULL || bias == NULL)
         return operator_fail(node, ERROR_LIMIT, error, "its weights need more memory than eddy allows");
     for (int64_t c = 0; c < depthwise->channels; c++) {
-        int32_t zero = weights->quantization.zero_point[weights->quantization.count == 1 ? 0 : c], sum = 0;
+        int32_t zero = weights->quantization.zero_point[weights->quantization.count == 1 ? 0 : c];
+        uint32_t sum = 0; /* wraps, as the kernels' sums do */
         for (int64_t t = 0; t < depthwise->taps; t++) {
             int64_t i = t * depthwise->channels + c;
             int32_t stored = weights->dtype == DTYPE_U8 ? ((const uint8_t *)weights->data)[i] : ((const int8_t *)weights->data)[i];
             wide[i] = (int16_t)(stored - zero);
-            sum += wide[i];
+            sum += (uint32_t)wide[i];
         }
-        bias[c] = (bias_value != NULL ? ((const int32_t *)bias_value->data)[c] : 0) - input->quantization.zero_point[0] * sum;
+        uint32_t start = bias_value != NULL ? (uint32_t)((const int32_t *)bias_value->data)[c] : 0;
+        bias[c] = (int32_t)(start - (uint32_t)input->quantization.zero_point[0] * sum);
     }
     depthwise->weights = wide;
     depthwise->bias = bias;
@@ -151,7 +153,8 @@ enum error_code depthwise_prepare(struct operation *operation, struct arena *are
     *depthwise = (struct depthwise){.taps = weights->shape.dims[0] * (int64_t)weights->shape.dims[1], .channels = weights->shape.dims[2],
                                     .element_bytes = dtype_bytes(input->dtype), .out_element_bytes = dtype_bytes(output->dtype)};
     find_inside(operation, depthwise);
-    if (input->dtype == DTYPE_F32 && weights->dtype == DTYPE_F32 && (bias == NULL || bias->dtype == DTYPE_F32)) {
+    bool floats = input->dtype == DTYPE_F32 && weights->dtype == DTYPE_F32 && output->dtype == DTYPE_F32;
+    if (floats && (bias == NULL || bias->dtype == DTYPE_F32)) {
         float *zeros = bias == NULL ? arena_allocate_array(arena, (size_t)depthwise->channels, sizeof *zeros) : NULL;
         if (bias == NULL && zeros == NULL)
             return operator_fail(node, ERROR_LIMIT, error, "no memory");

@@ -48,6 +48,14 @@ static inline int64_t dims_product(const struct shape *shape, int from, int to)
     return product;
 }
 
+/* Cut to what the type holds; NaN becomes 0. */
+#define REAL_I64_LOW (-9.2e18) /* a double has no INT64_MAX */
+#define REAL_I64_HIGH 9.2e18
+static inline int64_t real_to_integer(double value, double low, double high)
+{
+    return value != value ? 0 : (int64_t)(value < low ? low : value > high ? high : value);
+}
+
 /* numpy broadcasting; ERROR_MODEL where the shapes do not go together. */
 MUST_CHECK enum error_code broadcast_shapes(const struct node *node, const struct shape *a, const struct shape *b, struct shape *result,
                                             struct error *error);

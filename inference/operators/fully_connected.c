@@ -52,7 +52,8 @@ enum error_code fully_connected_prepare(struct operation *operation, struct aren
     if (layer == NULL)
         return operator_fail(node, ERROR_LIMIT, error, "no memory");
     int64_t columns = weights->shape.dims[0], depth = weights->shape.dims[1];
-    if (input->dtype == DTYPE_F32 && weights->dtype == DTYPE_F32 && (bias == NULL || bias->dtype == DTYPE_F32)) {
+    bool floats = input->dtype == DTYPE_F32 && weights->dtype == DTYPE_F32 && output->dtype == DTYPE_F32;
+    if (floats && (bias == NULL || bias->dtype == DTYPE_F32)) {
         TRY(pack_f32(&layer->packed, operation->kernels, arena, node, weights->data, bias != NULL ? bias->data : NULL, columns, 1, depth, error));
     } else {
         TRY(pack_check_bytes(node, input, weights, bias, output, columns, error));

@@ -214,7 +214,7 @@ enum error_code slice_infer(struct graph *graph, struct node *node, struct error
     for (int i = 0; i < in->rank; i++) {
         int64_t first = node->attributes.slice.begin[i], count = out->shape.dims[i];
         int64_t last = first + (count - 1) * (int64_t)node->attributes.slice.step[i];
-        if (count > 0 && (first < 0 || first >= in->dims[i] || last < 0 || last >= in->dims[i]))
+        if (first < 0 || first > in->dims[i] || (count > 0 && (first == in->dims[i] || last < 0 || last >= in->dims[i])))
             return operator_fail(node, ERROR_MODEL, error, "a part that lies outside its input");
     }
     return ERROR_NONE;
@@ -277,8 +277,7 @@ static void fill(void *to, const struct value *value, float real)
         return;
     }
     double stored = value->quantization.count == 1 ? round((double)(real / value->quantization.scale[0])) + value->quantization.zero_point[0] : (double)real;
-    stored = stored < -128 ? -128 : stored > 255 ? 255 : stored;
-    memset(to, (int)stored, (size_t)count * dtype_bytes(value->dtype));
+    memset(to, (int)real_to_integer(stored, -128, 255), (size_t)count * dtype_bytes(value->dtype));
 }
 
 static void pad_execute(const struct operation *operation, void *const *data, void *scratch)

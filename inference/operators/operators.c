@@ -80,6 +80,9 @@ static enum error_code check_outputs(struct graph *graph, const struct node *nod
         struct value *value = &graph->values[node->outputs[i]];
         if (value->shape.rank < 0 || value->shape.rank > TENSOR_RANK_MAX || shape_elements(&value->shape) < 0)
             return operator_fail(node, ERROR_LIMIT, error, "a result of more elements than eddy takes");
+        bool has_scale = value->dtype == DTYPE_I8 || value->dtype == DTYPE_U8 || value->dtype == DTYPE_I16 || value->dtype == DTYPE_I32;
+        if (!has_scale) /* a file may say so, but only stored integers have one: kernels tell by it which they get */
+            value->quantization = (struct quantization){0};
         value->shape_known = true;
     }
     return ERROR_NONE;
@@ -113,12 +116,17 @@ enum error_code operator_prepare(const struct graph *graph, const struct node *n
     return table[node->kind].prepare(operation_out, arena, error);
 }
 
+/* A few bytes of file must not buy minutes of work or gigabytes when a model is loaded. */
+enum { FOLD_MACS_MAX = 1 << 28, FOLD_SCRATCH_BYTES_MAX = 1 << 28 };
+
 enum error_code operator_fold(struct graph *graph, struct node *node, struct error *error)
 {
     const struct kernels *scalar;
     struct operation operation;
     TRY(kernels_select("scalar", &scalar, error));
     TRY(operator_prepare(graph, node, scalar, &graph->arena, &operation, error));
+    if (operation.macs > FOLD_MACS_MAX || operation.scratch_bytes > FOLD_SCRATCH_BYTES_MAX)
+        return operator_fail(node, ERROR_LIMIT, error, "a constant that takes too much work or memory to compute");
     void **data = calloc((size_t)graph->value_count, sizeof *data);
     void *scratch = aligned_alloc(ARENA_ALIGNMENT, (operation.scratch_bytes / ARENA_ALIGNMENT + 1) * ARENA_ALIGNMENT);
     enum error_code code = data == NULL || scratch == NULL ? operator_fail(node, ERROR_LIMIT, error, "no memory to compute it") : ERROR_NONE;

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { WINDOW_MAX = 1 << 22 }; /* 2^22 bytes add up to less than 2^31 */
+
 struct pool {
     struct spatial spatial;
     bool average;
@@ -167,8 +169,12 @@ static enum error_code prepare(struct operation *operation, struct arena *arena,
     *pool = (struct pool){.spatial = *spatial, .average = average};
     fixed_float_range(operation->node, &pool->float_low, &pool->float_high);
     bool bytes = (in->dtype == DTYPE_I8 || in->dtype == DTYPE_U8) && in->dtype == out->dtype;
-    if (in->dtype != DTYPE_F32 && !bytes)
+    int64_t window = (int64_t)spatial->kernel[0] * spatial->kernel[1];
+    if (!bytes && (in->dtype != DTYPE_F32 || out->dtype != DTYPE_F32))
         return operator_fail(operation->node, ERROR_UNSUPPORTED, error, "not supported for this type");
+    if (window > WINDOW_MAX)
+        return operator_fail(operation->node, ERROR_LIMIT, error, "a window of more positions than eddy takes");
+    operation->macs = (uint64_t)shape_elements(&out->shape) * (uint64_t)window;
     pool->low = in->dtype == DTYPE_U8 ? 0 : -128;
     pool->high = in->dtype == DTYPE_U8 ? 255 : 127;
     if (bytes && out->quantization.count == 1 && in->quantization.count == 1) {

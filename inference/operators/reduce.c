@@ -52,13 +52,13 @@ static void write_real(const struct value *value, void *data, int64_t i, double 
     if (value->dtype == DTYPE_F32) {
         ((float *)data)[i] = (float)real;
     } else if (value->dtype == DTYPE_I64) {
-        ((int64_t *)data)[i] = (int64_t)real;
+        ((int64_t *)data)[i] = real_to_integer(real, REAL_I64_LOW, REAL_I64_HIGH);
     } else if (value->dtype == DTYPE_I32) {
-        ((int32_t *)data)[i] = (int32_t)real;
+        ((int32_t *)data)[i] = (int32_t)real_to_integer(real, INT32_MIN, INT32_MAX);
     } else {
         double low = value->dtype == DTYPE_U8 ? 0 : -128, high = value->dtype == DTYPE_U8 ? 255 : 127;
         double stored = round(real / (double)value->quantization.scale[0]) + value->quantization.zero_point[0];
-        ((uint8_t *)data)[i] = (uint8_t)(int32_t)(stored < low ? low : stored > high ? high : stored);
+        ((uint8_t *)data)[i] = (uint8_t)real_to_integer(stored, low, high);
     }
 }
 

@@ -100,7 +100,8 @@ enum error_code concat_prepare(struct operation *operation, struct arena *arena,
         const struct value *in = operation_input(operation, i);
         concat->run_bytes[i] = (size_t)dims_product(&in->shape, axis, in->shape.rank) * dtype_bytes(in->dtype);
         concat->translate[i] = !same_scale(in, out);
-        if (concat->translate[i] && (in->quantization.count != 1 || out->quantization.count != 1 || dtype_bytes(in->dtype) != 1))
+        bool bytes = dtype_bytes(in->dtype) == 1 && dtype_bytes(out->dtype) == 1;
+        if (concat->translate[i] ? in->quantization.count != 1 || out->quantization.count != 1 || !bytes : in->dtype != out->dtype)
             return operator_fail(node, ERROR_UNSUPPORTED, error, "inputs of different quantisation");
         if (concat->translate[i])
             fill_table(in, out, concat->tables[i]);

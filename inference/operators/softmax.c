@@ -65,7 +65,7 @@ static void execute_quantized(const struct operation *operation, void *const *da
     float low = out_value->dtype == DTYPE_U8 ? 0 : -128, high = out_value->dtype == DTYPE_U8 ? 255 : 127;
     for (int64_t i = 0; i < count; i++) {
         float stored = roundf(real[i] / out_value->quantization.scale[0]) + (float)out_value->quantization.zero_point[0];
-        out[i] = (uint8_t)(int32_t)(stored < low ? low : stored > high ? high : stored);
+        out[i] = (uint8_t)real_to_integer((double)stored, (double)low, (double)high);
     }
 }
 
@@ -79,8 +79,9 @@ enum error_code softmax_prepare(struct operation *operation, struct arena *arena
     int last = operation->node->attributes.softmax.flatten ? rank : axis + 1;
     *softmax = (struct softmax){.outer = dims_product(&in->shape, 0, axis), .length = dims_product(&in->shape, axis, last),
                                 .inner = dims_product(&in->shape, last, rank)};
-    bool bytes = (in->dtype == DTYPE_I8 || in->dtype == DTYPE_U8) && in->quantization.count == 1 && out->quantization.count == 1;
-    if (softmax->length < 1 || (in->dtype != DTYPE_F32 && !bytes))
+    bool bytes = (in->dtype == DTYPE_I8 || in->dtype == DTYPE_U8) && in->quantization.count == 1 &&
+                 (out->dtype == DTYPE_I8 || out->dtype == DTYPE_U8) && out->quantization.count == 1;
+    if (softmax->length < 1 || (!bytes && (in->dtype != DTYPE_F32 || out->dtype != DTYPE_F32)))
         return operator_fail(operation->node, ERROR_UNSUPPORTED, error, "not supported for this type or an empty axis");
     operation->prepared = softmax;
     operation->execute = bytes ? execute_quantized : execute_f32;

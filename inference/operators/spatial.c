@@ -15,6 +15,8 @@ static enum error_code resolve_axis(struct node *node, int axis, int32_t in, int
     if (spatial->same) {
         int64_t wanted = ((int64_t)in + stride - 1) / stride, total = (wanted - 1) * stride + reach - in;
         total = total > 0 ? total : 0;
+        if (total > EXTENT_MAX)
+            return operator_fail(node, ERROR_MODEL, error, "a dilated kernel far larger than its input");
         *pad_before = (int32_t)(spatial->same_lower ? total - total / 2 : total / 2);
         *pad_after = (int32_t)(total - *pad_before);
     }

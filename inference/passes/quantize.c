@@ -72,7 +72,8 @@ static enum error_code integer_bias(struct graph *graph, const struct value *inp
     const struct node *dequantize = producer_of(graph, *bias);
     const struct value *source = &graph->values[dequantize != NULL ? dequantize->inputs[0] : *bias];
     int64_t count = shape_elements(&source->shape);
-    bool stored = dequantize != NULL && dequantize->kind == OPERATOR_DEQUANTIZE && source->dtype == DTYPE_I32 && source->data != NULL;
+    bool stored = dequantize != NULL && dequantize->kind == OPERATOR_DEQUANTIZE && source->dtype == DTYPE_I32 && source->data != NULL &&
+                  (source->quantization.count == 1 || source->quantization.count == count);
     bool real = dequantize == NULL && source->dtype == DTYPE_F32 && source->data != NULL;
     if (!stored && !real) {
         *good = false;
@@ -92,7 +93,7 @@ static enum error_code integer_bias(struct graph *graph, const struct value *inp
             value = (double)((const float *)source->data)[i];
         }
         double sum = round(value / scale);
-        rounded[i] = (int32_t)(sum < -2147483647.0 ? -2147483647.0 : sum > 2147483647.0 ? 2147483647.0 : sum);
+        rounded[i] = isnan(sum) ? 0 : (int32_t)(sum < -2147483647.0 ? -2147483647.0 : sum > 2147483647.0 ? 2147483647.0 : sum);
     }
     *bias = graph_add_constant(graph, source->name, DTYPE_I32, &(struct shape){.rank = 1, .dims = {(int32_t)count}}, rounded);
     return *bias >= 0 ? ERROR_NONE : error_set(error, ERROR_LIMIT, "the rewritten graph is larger than eddy takes");

@@ -233,6 +233,8 @@ enum error_code convert_slice_to(struct converter *converter, enum operator_kind
         return convert_fail(converter, ERROR_MODEL, "begins and sizes of another number than dimensions");
     for (int i = 0; i < cut.rank; i++) {
         begin[i] = parts[0].values[i];
+        if (begin[i] < 0 || begin[i] > cut.dims[i])
+            return convert_fail(converter, ERROR_MODEL, "a slice that begins at %d of %d", begin[i], cut.dims[i]);
         cut.dims[i] = parts[1].values[i] == -1 ? cut.dims[i] - begin[i] : parts[1].values[i];
     }
     TRY(convert_slice(converter, input, begin, ones, &cut, &result));
