@@ -42,7 +42,7 @@ enum error_code task_boxes_new(struct task_decoder *task, const struct tensor *c
 {
     TRY(candidates_prepare(task, inputs[0], error));
     bool shaped = task->output_count == 2 && outputs[0]->shape.rank == 3 && outputs[1]->shape.rank == 3 &&
-                  outputs[0]->shape.dims[1] == outputs[1]->shape.dims[1];
+                  outputs[0]->shape.dims[0] == 1 && outputs[1]->shape.dims[0] == 1 && outputs[0]->shape.dims[1] == outputs[1]->shape.dims[1];
     task->boxes = 1;
     if (shaped && outputs[0]->shape.dims[2] == 4 && (outputs[1]->shape.dims[2] != 4 || task_name_has(outputs[0], "box loc")))
         task->boxes = 0;
@@ -194,7 +194,8 @@ static int find_head(const struct task_decoder *task, const struct tensor *const
 {
     int64_t count = (int64_t)task->strides[s].columns * task->strides[s].rows;
     for (int i = 0; i < task->output_count; i++) {
-        if (outputs[i]->shape.rank == 3 && outputs[i]->shape.dims[1] == count && task_name_has(outputs[i], names))
+        const struct shape *shape = &outputs[i]->shape;
+        if (shape->rank == 3 && shape->dims[0] == 1 && shape->dims[1] == count && task_name_has(outputs[i], names))
             return i;
     }
     return -1;

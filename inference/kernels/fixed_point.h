@@ -67,6 +67,12 @@ static inline int32_t fixed_multiply(int32_t x, struct fixed_multiplier m)
     return fixed_divide_by_power(fixed_high_multiply(shifted, m.multiplier), right);
 }
 
+/* Wraps: a file's scales and biases may be anything, and what they lead to is cut to a byte afterwards. */
+static inline int32_t fixed_add(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
 /* What a fused activation leaves of the stored range of `out` (i8 or u8, one scale). */
 static inline void fixed_activation_range(enum activation activation, const struct value *out, int32_t *low, int32_t *high)
 {

@@ -69,10 +69,23 @@ static enum error_code import_quantize(struct importer *importer)
     return import_bind(importer, 0, output);
 }
 
+/* A zero point of another type than the value has may lie outside it. */
+static bool zero_points_fit(const struct value *value, const struct quantization *quantization)
+{
+    int32_t low = value->dtype == DTYPE_I8 ? -128 : 0, high = value->dtype == DTYPE_I8 ? 127 : 255;
+    for (int32_t i = 0; i < quantization->count && dtype_bytes(value->dtype) == 1; i++) {
+        if (quantization->zero_point[i] < low || quantization->zero_point[i] > high)
+            return false;
+    }
+    return true;
+}
+
 /* The quantisation goes onto the input value; one that has another already (a constant used twice) is used through a copy. */
 static enum error_code with_quantization(struct importer *importer, int32_t *value, const struct quantization *quantization)
 {
     struct value source = *import_value(importer, *value);
+    if (!zero_points_fit(&source, quantization))
+        return import_fail(importer, ERROR_MODEL, "a zero point outside the type that it belongs to");
     if (source.quantization.count == 0) {
         importer->graph->values[*value].quantization = *quantization;
         return ERROR_NONE;

@@ -90,7 +90,7 @@ static int32_t add_one(const struct quantized_add *add, int32_t x, int32_t y)
 {
     int32_t scaled_x = fixed_multiply((x + add->a_offset) * (1 << 20), add->a);
     int32_t scaled_y = fixed_multiply((y + add->b_offset) * (1 << 20), add->b);
-    int32_t sum = fixed_multiply(scaled_x + add->sign_b * scaled_y, add->out) + add->out_offset;
+    int32_t sum = fixed_add(fixed_multiply(scaled_x + add->sign_b * scaled_y, add->out), add->out_offset);
     return sum < add->low ? add->low : sum > add->high ? add->high : sum;
 }
 
@@ -113,7 +113,7 @@ static void mul_quantized(const void *a_data, int64_t a_step, const void *b_data
     for (int64_t i = 0; i < count; i++) {
         int32_t x = mul->is_unsigned ? ((const uint8_t *)a_data)[i * a_step] : ((const int8_t *)a_data)[i * a_step];
         int32_t y = mul->is_unsigned ? ((const uint8_t *)b_data)[i * b_step] : ((const int8_t *)b_data)[i * b_step];
-        int32_t product = fixed_multiply((x + mul->a_offset) * (y + mul->b_offset), mul->out) + mul->out_offset;
+        int32_t product = fixed_add(fixed_multiply((x + mul->a_offset) * (y + mul->b_offset), mul->out), mul->out_offset);
         product = product < mul->low ? mul->low : product > mul->high ? mul->high : product;
         ((uint8_t *)out_data)[i] = (uint8_t)product;
     }

@@ -154,7 +154,7 @@ static void requantize_execute(const struct operation *operation, void *const *d
     (void)scratch;
     for (int64_t i = 0; i < count; i++) {
         int32_t x = (in->dtype == DTYPE_U8 ? from[i] : (int8_t)from[i]) - in->quantization.zero_point[0];
-        int32_t y = fixed_multiply(x, requantize->multiplier) + out->quantization.zero_point[0];
+        int32_t y = fixed_add(fixed_multiply(x, requantize->multiplier), out->quantization.zero_point[0]);
         to[i] = (uint8_t)(y < low ? low : y > high ? high : y);
     }
 }

@@ -51,7 +51,7 @@ static void wide_convolution_execute(const struct operation *operation, void *co
             for (int32_t c = 0; c < out->dims[3]; c++) {
                 struct fixed_multiplier fixed = {wide->epilogue.multiplier[c], wide->epilogue.shift[c]};
                 int32_t sum = sum_pixel(operation, wide, input, (int32_t)(p / out->dims[2]), (int32_t)(p % out->dims[2]), c);
-                int32_t x = fixed_multiply(sum, fixed) + wide->epilogue.zero_point;
+                int32_t x = fixed_add(fixed_multiply(sum, fixed), wide->epilogue.zero_point);
                 *output++ = (uint8_t)(x < wide->epilogue.low ? wide->epilogue.low : x > wide->epilogue.high ? wide->epilogue.high : x);
             }
         }

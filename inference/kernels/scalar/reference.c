@@ -13,7 +13,7 @@ static float finish_f32(float x, const struct float_epilogue *epilogue)
 static uint8_t finish_8(int32_t sum, int64_t column, const struct byte_epilogue *epilogue)
 {
     struct fixed_multiplier multiplier = {epilogue->multiplier[column], epilogue->shift[column]};
-    int32_t x = fixed_multiply(sum, multiplier) + epilogue->zero_point;
+    int32_t x = fixed_add(fixed_multiply(sum, multiplier), epilogue->zero_point);
     return (uint8_t)(x < epilogue->low ? epilogue->low : x > epilogue->high ? epilogue->high : x);
 }
 
@@ -44,7 +44,7 @@ static void gemm_8(int rows, int columns, int64_t taps, int64_t depth, uint8_t f
             int32_t sum = bias[c];
             for (int64_t t = 0; t < taps; t++) {
                 for (int64_t k = 0; k < depth; k++)
-                    sum += (inputs[t * KERNEL_ROWS_MAX + r][k] ^ flip) * weights[(t * depth + k) * COLUMNS + c];
+                    sum = fixed_add(sum, (inputs[t * KERNEL_ROWS_MAX + r][k] ^ flip) * weights[(t * depth + k) * COLUMNS + c]);
             }
             out[r * out_stride + c] = finish_8(sum, c, epilogue);
         }
@@ -72,7 +72,7 @@ static void depthwise_8(int64_t pixels, int64_t channels, int64_t taps, int64_t 
             int32_t sum = bias[c];
             for (int64_t t = 0; t < taps; t++) {
                 uint8_t stored = inputs[t][x * step + c];
-                sum += (is_signed ? (int8_t)stored : stored) * weights[t * channels + c];
+                sum = fixed_add(sum, (is_signed ? (int8_t)stored : stored) * weights[t * channels + c]);
             }
             out[x * channels + c] = finish_8(sum, c, epilogue);
         }
