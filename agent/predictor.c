@@ -19,6 +19,7 @@ struct predictor {
     struct input *input;
     struct task_decoder *task;
     const struct tensor *inputs[MODEL_TENSORS_MAX], *outputs[MODEL_TENSORS_MAX];
+    char label[6 * BUNDLE_LABEL_BYTES + 3]; /* of the bundle, as JSON */
     size_t result_bytes_max;
     char *result;              /* [result_bytes_max + 1] */
     char *text;                /* grows once to the largest answer */
@@ -78,6 +79,15 @@ static enum error_code bind_tensors(struct predictor *predictor, struct error *e
     return ERROR_NONE;
 }
 
+/* A bare model file lends its name to the label, and a file name may hold anything. */
+static void write_label(struct predictor *predictor)
+{
+    struct json_writer writer;
+    json_writer_init(&writer, predictor->label, sizeof predictor->label);
+    json_string(&writer, predictor->bundle->label);
+    json_writer_finish(&writer);
+}
+
 enum error_code predictor_new(const struct config_pipeline *pipeline, const struct bundle *bundle, struct cache_space *space,
                               size_t result_bytes_max, struct predictor **predictor_out, struct error *error)
 {
@@ -88,6 +98,7 @@ enum error_code predictor_new(const struct config_pipeline *pipeline, const stru
     predictor->bundle = bundle;
     predictor->space = space;
     predictor->result_bytes_max = result_bytes_max;
+    write_label(predictor);
     predictor->result = malloc(result_bytes_max + 1);
     enum error_code code = predictor->result == NULL
                                ? error_set(error, ERROR_LIMIT, "no memory for results of %zu bytes", result_bytes_max)
@@ -136,16 +147,16 @@ static bool reserve(struct predictor *predictor, size_t bytes)
 static void append(struct predictor *predictor, struct answer *answer, const struct timing *timing, const char *key, const char *body,
                    size_t body_length)
 {
-    enum { MEMBERS_BYTES_MAX = 512 };
+    enum { MEMBERS_BYTES_MAX = sizeof predictor->label + 352 };
     int64_t now = clock_monotonic_us();
     if (!reserve(predictor, body_length + MEMBERS_BYTES_MAX))
         return; /* answer_series stops long before this; an error of one line always fits */
     char *at = predictor->text + predictor->text_length;
     if (answer->count > 0)
         *at++ = '\n';
-    int head = snprintf(at, 480,
-                        "\"model\":\"%s\",\"cache\":\"%s\",\"us\":{\"queue\":%lld,\"decode\":%lld,\"infer\":%lld,\"total\":%lld},\"%s\":",
-                        predictor->bundle->label, timing->cache, (long long)(timing->started_us - timing->arrived_us),
+    int head = snprintf(at, MEMBERS_BYTES_MAX,
+                        "\"model\":%s,\"cache\":\"%s\",\"us\":{\"queue\":%lld,\"decode\":%lld,\"infer\":%lld,\"total\":%lld},\"%s\":",
+                        predictor->label, timing->cache, (long long)(timing->started_us - timing->arrived_us),
                         (long long)timing->decode_us, (long long)timing->infer_us, (long long)(now - timing->arrived_us), key);
     at += head;
     memcpy(at, body, body_length);

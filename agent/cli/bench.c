@@ -17,7 +17,7 @@ static const char usage[] =
     "      --cpu NAME    kernels: scalar, avx2, avx512, avx512vnni, neon (default: the best of this CPU)\n"
     "      --json        one JSON line\n";
 
-enum { WARM_UP_RUNS = 10, RUNS_MAX = 1000000 };
+enum { WARM_UP_RUNS = 10, RUNS_MAX = 1000000, THREADS_MAX = 1024 };
 
 static double now_ms(void)
 {
@@ -177,22 +177,25 @@ int cli_bench(int count, char **arguments)
                                             {"cpu", required_argument, NULL, 'u'},     {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},          {0}};
     struct model_options model_options = {0};
-    int runs = 0;
+    long runs = 0, threads;
     bool json = false;
     for (int option; (option = getopt_long(count, arguments, "h", options, NULL)) != -1;) {
         switch (option) {
         case 't':
-            if (atoi(optarg) < 1)
+            if (!cli_count(optarg, 1, THREADS_MAX, &threads))
                 return cli_usage(usage, CLI_USAGE);
             break;
-        case 'r': runs = atoi(optarg); break;
+        case 'r':
+            if (!cli_count(optarg, 1, RUNS_MAX, &runs))
+                return cli_usage(usage, CLI_USAGE);
+            break;
         case 'u': model_options.cpu = optarg; break;
         case 'j': json = true; break;
         case 'h': return cli_usage(usage, CLI_DONE);
         default: return cli_usage(usage, CLI_USAGE);
         }
     }
-    if (optind != count - 1 || runs < 0)
+    if (optind != count - 1)
         return cli_usage(usage, CLI_USAGE);
-    return bench(arguments[optind], &model_options, runs, json);
+    return bench(arguments[optind], &model_options, (int)runs, json);
 }

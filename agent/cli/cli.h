@@ -16,6 +16,8 @@ cli_command cli_check, cli_infer, cli_bench, cli_model, cli_tail, cli_ctl, cli_d
 int eddyd_main(int count, char **arguments); /* what the program is when it is called eddyd */
 
 int cli_usage(const char *text, int status);                /* prints it to stdout (CLI_DONE) or stderr; returns status */
+bool cli_number(const char *text, double low, double high, double *number_out); /* false: not a number, or outside low..high */
+bool cli_count(const char *text, long low, long high, long *count_out);         /* the same, whole numbers alone */
 int cli_fail(const char *command, const struct error *error); /* prints "eddy infer: message"; returns CLI_FAILED */
 
 /* A link for the life of one command: opens, waits until it is connected or timeout_us has passed. */

@@ -79,13 +79,16 @@ int cli_ctl(int count, char **arguments)
         switch (option) {
         case 'b': url = optarg; break;
         case 'a': agent = optarg; break;
-        case 't': timeout_s = atof(optarg); break;
+        case 't':
+            if (!cli_number(optarg, 1e-3, 86400, &timeout_s))
+                return cli_usage(usage, CLI_USAGE);
+            break;
         case 'j': break;
         case 'h': return cli_usage(usage, CLI_DONE);
         default: return cli_usage(usage, CLI_USAGE);
         }
     }
-    if (optind >= count || count - optind > 2 || timeout_s <= 0)
+    if (optind >= count || count - optind > 2)
         return cli_usage(usage, CLI_USAGE);
     return request(url, agent, arguments[optind], optind + 1 < count ? arguments[optind + 1] : NULL, (int64_t)(timeout_s * 1e6));
 }

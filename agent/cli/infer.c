@@ -21,7 +21,7 @@ static const char usage[] =
     "      --json           the default output is JSON already; accepted for uniformity\n"
     "Exit: 0 all answered, 1 any failed, 2 usage.\n";
 
-enum { INFER_FILE_BYTES_MAX = 256 << 20, INFER_RESULT_BYTES_MAX = 16 << 20, LINE_BYTES = 4096 };
+enum { INFER_FILE_BYTES_MAX = 256 << 20, INFER_RESULT_BYTES_MAX = 16 << 20, LINE_BYTES = 4096, SAMPLES_MAX = 65536 };
 
 struct infer_options {
     const char *model, *cpu;
@@ -48,12 +48,16 @@ static int parse(int count, char **arguments, struct infer_options *parsed)
         {"window", required_argument, NULL, 'w'}, {"hop", required_argument, NULL, 'p'}, {"cpu", required_argument, NULL, 'u'},
         {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
     struct config_pipeline *pipeline = &parsed->pipeline;
+    long samples;
     for (int option; (option = getopt_long(count, arguments, "m:h", options, NULL)) != -1;) {
         switch (option) {
         case 'm': parsed->model = optarg; break;
         case 'u': parsed->cpu = optarg; break;
-        case 'w': pipeline->input.window = atoi(optarg); break;
-        case 'p': pipeline->input.hop = atoi(optarg); break;
+        case 'w': case 'p':
+            if (!cli_count(optarg, 1, SAMPLES_MAX, &samples))
+                return cli_usage(usage, CLI_USAGE);
+            *(option == 'w' ? &pipeline->input.window : &pipeline->input.hop) = (int32_t)samples;
+            break;
         case 'j': break;
         case 'f':
             if (!parse_format(optarg, &pipeline->input.format))

@@ -3,7 +3,9 @@
  * eddy: the command-line tool, and eddyd, the daemon: one program under two names, so that a gateway stores the engine once. */
 #include "agent/cli/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -26,6 +28,27 @@ int cli_usage(const char *text, int status)
 {
     fputs(text, status == CLI_DONE ? stdout : stderr);
     return status;
+}
+
+bool cli_number(const char *text, double low, double high, double *number_out)
+{
+    char *end;
+    double number = strtod(text, &end);
+    if (end == text || *end != '\0' || !(number >= low && number <= high))
+        return false;
+    *number_out = number;
+    return true;
+}
+
+bool cli_count(const char *text, long low, long high, long *count_out)
+{
+    char *end;
+    errno = 0;
+    long count = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0 || count < low || count > high)
+        return false;
+    *count_out = count;
+    return true;
 }
 
 int cli_fail(const char *command, const struct error *error)

@@ -289,8 +289,10 @@ int cli_model(int count, char **arguments)
     struct model_command command = {.atol = 1e-4, .rtol = 1e-3};
     for (int option; (option = getopt_long(count, arguments, "h", options, NULL)) != -1;) {
         switch (option) {
-        case 'a': command.atol = atof(optarg); break;
-        case 'r': command.rtol = atof(optarg); break;
+        case 'a': case 'r':
+            if (!cli_number(optarg, 0, INFINITY, option == 'a' ? &command.atol : &command.rtol))
+                return cli_usage(usage, CLI_USAGE);
+            break;
         case 'u': command.cpu = optarg; break;
         case 'o': command.output = optarg; break;
         case 'i':

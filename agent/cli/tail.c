@@ -3,6 +3,7 @@
 #include "agent/cli/cli.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,13 +66,16 @@ int cli_tail(int count, char **arguments)
         switch (option) {
         case 'b': url = optarg; break;
         case 't': topic = optarg; break;
-        case 'n': results = atol(optarg); break;
+        case 'n':
+            if (!cli_count(optarg, 1, LONG_MAX, &results))
+                return cli_usage(usage, CLI_USAGE);
+            break;
         case 'j': break;
         case 'h': return cli_usage(usage, CLI_DONE);
         default: return cli_usage(usage, CLI_USAGE);
         }
     }
-    if (optind < count || results == 0)
+    if (optind < count)
         return cli_usage(usage, CLI_USAGE);
     struct error error;
     struct cli_link *link;

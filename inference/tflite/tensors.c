@@ -61,10 +61,9 @@ static enum error_code read_quantization(struct converter *converter, const stru
             return fail(converter, ERROR_MODEL, tensor, "a zero point outside its type");
         zero_point[i] = (int32_t)zero;
     }
-    value->quantization = (struct quantization){.count = (int32_t)scales.count, .scale = scale, .zero_point = zero_point,
-        .axis = (int32_t)flatbuffer_integer(&quantization, QUANTIZATION_DIMENSION, 4, 0)};
-    if (scales.count > 1) {
-        int32_t axis = value->quantization.axis;
+    value->quantization = (struct quantization){.count = (int32_t)scales.count, .scale = scale, .zero_point = zero_point};
+    if (scales.count > 1) { /* with one scale the axis says nothing, and may be anything */
+        int32_t axis = value->quantization.axis = (int32_t)flatbuffer_integer(&quantization, QUANTIZATION_DIMENSION, 4, 0);
         if (axis < 0 || axis >= value->shape.rank || value->shape.dims[axis] != value->quantization.count)
             return fail(converter, ERROR_MODEL, tensor, "scales along an axis of another length");
     }

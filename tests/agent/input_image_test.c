@@ -255,7 +255,8 @@ static void every_type_and_layout_gives_what_the_long_way_gives(void)
     for (size_t d = 0; d < sizeof dtypes / sizeof dtypes[0]; d++) {
         for (int planar = 0; planar < 2; planar++) {
             for (int s = 0; s < SIZES; s++)
-                try_combination(s % 2 == 0 ? COLOR_RGB : COLOR_BGR, s % 3 == 0 ? RESIZE_LETTERBOX : RESIZE_STRETCH, dtypes[d], planar != 0, sizes[s][0], sizes[s][1]);
+                try_combination(s % 2 == 0 ? COLOR_RGB : COLOR_BGR, s % 3 == 0 ? RESIZE_LETTERBOX : RESIZE_STRETCH, dtypes[d], planar != 0, sizes[s][0],
+                                sizes[s][1]);
         }
     }
 }
@@ -293,8 +294,8 @@ static void other_kinds_of_jpeg_are_decoded(void)
 {
     struct image_geometry geometry;
     static const struct { int width, height, channels; bool progressive, exif; } kinds[] = {
-        {40, 30, 1, false, false}, {40, 30, 3, true, false}, {40, 30, 1, true, false}, {1, 1, 3, false, false}, {1, 1, 1, true, false}, {40, 30, 3, false, true},
-        {4000, 1, 3, false, false}, {1, 2000, 3, false, false}};
+        {40, 30, 1, false, false}, {40, 30, 3, true, false}, {40, 30, 1, true, false}, {1, 1, 3, false, false}, {1, 1, 1, true, false},
+        {40, 30, 3, false, true}, {4000, 1, 3, false, false}, {1, 2000, 3, false, false}};
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
         const struct picture *picture = make_picture(kinds[k].width, kinds[k].height, kinds[k].channels, kinds[k].progressive, kinds[k].exif);
         struct setup *setup = make_setup(COLOR_RGB, RESIZE_STRETCH, DTYPE_F32, false, 32, 24);

@@ -140,7 +140,8 @@ static void fill_boxes(float *scores, float *boxes)
 
 static void boxes_pass_over_the_background_and_suppress_what_overlaps(void)
 {
-    static const char expected[] = "{\"objects\":[{\"label\":\"cat\",\"score\":0.9,\"box\":[10,20,50,90]},{\"label\":\"dog\",\"score\":0.6,\"box\":[10,20,50,100]}]}";
+    static const char expected[] = "{\"objects\":[{\"label\":\"cat\",\"score\":0.9,\"box\":[10,20,50,90]},"
+                                   "{\"label\":\"dog\",\"score\":0.6,\"box\":[10,20,50,100]}]}";
     begin(TASK_DETECTION, DECODE_BOXES, shape_of(4, 1, 3, 200, 100));
     manifest.label_count = 2;
     float *scores = add_output("scores", shape_of(3, 1, 4, 3, 0)), *boxes = add_output("boxes", shape_of(3, 1, 4, 4, 0));
