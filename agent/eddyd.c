@@ -58,10 +58,12 @@ static struct agent *reload(const char *path, struct agent *old)
 {
     struct error error = {0};
     struct agent *replacement = NULL;
+    enum log_level level = log_get_level();
     notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_monotonic_us());
     enum error_code code = load(path, &replacement, &error);
     agent_report_reload(old, code, error.message);
     if (code != ERROR_NONE) {
+        log_set_level(level);
         log_error("reload refused, the running configuration stays: %s", error.message);
         notify_send("READY=1");
         return old;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static atomic_int current_level = LOG_LEVEL_INFO;
@@ -50,6 +51,17 @@ static bool site_may_write(struct log_site *site, int *held_back_out)
     return false;
 }
 
+/* JOURNAL_STREAM names the device and inode of the journal's socket (systemd.exec(5)): a child of a service inherits the variable, but its
+ * stderr may go elsewhere. */
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat status;
+    return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &status) == 0 &&
+           status.st_dev == device && status.st_ino == inode;
+}
+
 void log_write(struct log_site *site, enum log_level level, const char *format, ...)
 {
     static const int journal_levels[] = {3, 4, 6, 7};
@@ -65,7 +77,7 @@ void log_write(struct log_site *site, enum log_level level, const char *format, 
     if (held_back > 0)
         snprintf(held_text, sizeof held_text, " (%d more like it held back)", held_back);
     int length;
-    if (getenv("JOURNAL_STREAM") != NULL) {
+    if (stderr_is_journal()) {
         length = snprintf(line, sizeof line, "<%d>%s%s\n", journal_levels[level], message, held_text);
     } else {
         clock_format(clock_wall_us(), time_text);

@@ -2,7 +2,7 @@
  *
  * log.h: what an operator reads, on stderr; under systemd the journal takes it from there.
  *
- * One line a call. Under journald (JOURNAL_STREAM is set) a line begins with its level as <N>, see sd-daemon(3); else with time and level.
+ * One line a call. Under journald (JOURNAL_STREAM names what stderr is) a line begins with its level as <N>, see sd-daemon(3); else with time and level.
  * Rate limit: each call site may write LOG_BURST lines in LOG_INTERVAL_US; what was held back is counted and said with the next line.
  * Threads: any. */
 #ifndef EDDY_BASE_LOG_H

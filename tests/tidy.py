@@ -24,6 +24,8 @@ MAY_INCLUDE = {
 }
 NOTE_TO_SELF = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+# A path from the top of the tree, in backticks: it must be there, or the page speaks of a file that moved.
+MENTION = re.compile(r"`((?:agent|base|bench|cache|config|docs|examples|inference|packaging|tests|transport)/[\w./-]*[\w/])`")
 
 
 def files():
@@ -76,14 +78,26 @@ def check_includes(name, text):
             yield f"{name}:{number}: {folder} may not include {other}"
 
 
+def anchors(text):
+    """The headings of a page as their links name them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+    return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def check_links(name, text):
     for number, line in enumerate(text.splitlines(), 1):
         for target in LINK.findall(line):
-            if re.match(r"[a-z]+:|#", target):
+            if re.match(r"[a-z]+:", target):
                 continue
-            path = os.path.normpath(os.path.join(TOP, os.path.dirname(name), target.split("#", 1)[0]))
-            if not os.path.exists(path):
+            page, _, anchor = target.partition("#")
+            path = os.path.normpath(os.path.join(os.path.dirname(name), page)) if page else name
+            if not os.path.exists(os.path.join(TOP, path)):
                 yield f"{name}:{number}: {target} leads nowhere"
+            elif anchor and path.endswith(".md") and anchor not in anchors(read(path)):
+                yield f"{name}:{number}: {target}: {path} has no such heading"
+        for path in MENTION.findall(line):
+            if not os.path.exists(os.path.join(TOP, path)) and not path.startswith("build"):
+                yield f"{name}:{number}: {path} is not there"
 
 
 def check_commands():

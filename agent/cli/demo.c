@@ -5,6 +5,7 @@
 #include "agent/cli/cli.h"
 #include "agent/cli/demo.h"
 #include "base/clock.h"
+#include "config/manifest.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -28,7 +30,7 @@ static const char usage[] =
     "      --data DIR    folder with models, frames, readings (default /usr/share/eddy/demo)\n"
     "Needs mosquitto.\n";
 
-enum { CONNECT_TIMEOUT_US = 10000000, READY_TIMEOUT_US = 15000000, SETTLE_US = 1500000, CONFIG_BYTES_MAX = 16 * 1024 };
+enum { CONNECT_TIMEOUT_US = 10000000, READY_TIMEOUT_US = 15000000, SETTLE_US = 10000000, CONFIG_BYTES_MAX = 16 * 1024 };
 
 struct demo {
     char folder[64];        /* temporary */
@@ -72,19 +74,37 @@ static pid_t start_program(const char *path, char *const *arguments, const char 
         dup2(fileno(log), STDOUT_FILENO);
     }
     setpgid(0, 0); /* Ctrl-C reaches the demo alone, which ends the others in order */
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* and where it is killed itself, nothing stays behind */
     execvp(path, arguments);
     _exit(127);
+}
+
+/* Debian's mosquitto is in sbin, which a user's PATH may lack. */
+static const char *const program_folders[] = {"/usr/sbin", "/usr/local/sbin", "/usr/bin", "/bin", "/usr/local/bin"};
+
+static bool is_installed(const char *program)
+{
+    char path[PATH_MAX], folders[256] = "";
+    bool found = false;
+    for (size_t i = 0; i < sizeof program_folders / sizeof program_folders[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", program_folders[i], program);
+        found |= access(path, X_OK) == 0;
+        snprintf(folders + strlen(folders), sizeof folders - strlen(folders), "%s%s", i > 0 ? ":" : "", program_folders[i]);
+    }
+    setenv("PATH", folders, 1);
+    return found;
 }
 
 static enum error_code start_broker(struct demo *demo, struct error *error)
 {
     char path[PATH_MAX], log_path[PATH_MAX], text[256];
+    if (!is_installed("mosquitto"))
+        return error_set(error, ERROR_LINK, "the demo needs mosquitto: apt-get install mosquitto");
     TRY(free_port(&demo->port, error));
     snprintf(path, sizeof path, "%s/mosquitto.conf", demo->folder);
     snprintf(log_path, sizeof log_path, "%s/mosquitto.log", demo->folder);
     int length = snprintf(text, sizeof text, "listener %d 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 10000\n", demo->port);
     TRY(write_file(path, text, (size_t)length, error));
-    setenv("PATH", "/usr/sbin:/usr/local/sbin:/usr/bin:/bin:/usr/local/bin", 1); /* Debian's mosquitto is in sbin */
     demo->broker = start_program("mosquitto", (char *[]){"mosquitto", "-c", path, NULL}, log_path);
     return demo->broker > 0 ? ERROR_NONE : error_set(error, ERROR_INTERNAL, "cannot start mosquitto");
 }
@@ -220,6 +240,28 @@ static void tear_down(struct demo *demo)
     nftw(demo->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+static void print_model(const struct demo *demo, const char *name)
+{
+    char folder[PATH_MAX];
+    struct manifest *manifest;
+    struct error ignored;
+    snprintf(folder, sizeof folder, "%s/models", demo->data);
+    if (manifest_find(folder, name, &manifest, &ignored) != ERROR_NONE)
+        return;
+    printf("  %s@%s: %s\n", manifest->name, manifest->version, manifest->description);
+    manifest_close(manifest);
+}
+
+static void print_introduction(const struct demo *demo)
+{
+    printf("A camera above a factory line and two motors, through a private mosquitto (port %d) and an eddyd.\n", demo->port);
+    print_model(demo, "part-check");
+    print_model(demo, "motor-anomaly");
+    printf("In another terminal: eddy tail -b mqtt://127.0.0.1:%d\n"
+           "                     eddy ctl -b mqtt://127.0.0.1:%d -a factory get\n", demo->port, demo->port);
+    fflush(stdout);
+}
+
 static void receive(struct demo *demo, int64_t deadline_us)
 {
     struct link_message message;
@@ -251,7 +293,7 @@ static bool send_item(struct demo *demo, int index, int round)
         return false;
     struct demo_kind *kind = item->is_frame ? &demo->report.frames : &demo->report.readings;
     kind->inputs++;
-    kind->input_bytes += (int64_t)item->payload_bytes;
+    kind->input_bytes += (int64_t)(item->payload_bytes + strlen(item->topic));
     return true;
 }
 
@@ -263,11 +305,16 @@ static void on_interrupt(int number)
     interrupted = 1;
 }
 
+static bool results_are_due(const struct demo *demo)
+{
+    const struct demo_kind *frames = &demo->report.frames, *readings = &demo->report.readings;
+    return frames->results < frames->inputs || readings->results + demo->replay.motor_count < readings->inputs;
+}
+
 static void replay(struct demo *demo, int64_t duration_us)
 {
     int64_t start = clock_monotonic_us(), next_line = start + 1000000;
     int index = 0, round = 0;
-    bool heading = true;
     demo->report.started_us = start;
     for (int64_t now = start; !interrupted && now - start < duration_us; now = clock_monotonic_us()) {
         const struct demo_item *item = &demo->replay.items[index];
@@ -278,15 +325,14 @@ static void replay(struct demo *demo, int64_t duration_us)
             continue;
         }
         if (now >= next_line) {
-            demo_report_print_progress(&demo->report, now, heading);
-            heading = false;
+            demo_report_print_progress(&demo->report, now);
             next_line += 1000000;
         }
         int64_t until = due > now ? due : now + 1000;
         receive(demo, until < next_line ? until : next_line);
     }
     int64_t settle = clock_monotonic_us() + SETTLE_US;
-    while (!interrupted && clock_monotonic_us() < settle && demo->report.frames.results < demo->report.frames.inputs)
+    while (clock_monotonic_us() < settle && results_are_due(demo))
         receive(demo, settle);
     demo_report_print_summary(&demo->report, clock_monotonic_us());
 }
@@ -316,6 +362,7 @@ int cli_demo(int count, char **arguments)
     } else {
         signal(SIGINT, on_interrupt);
         signal(SIGTERM, on_interrupt);
+        print_introduction(&demo);
         replay(&demo, (int64_t)(seconds * 1e6));
         if (demo.report.frames.results + demo.report.readings.results == 0)
             status = CLI_FAILED;

@@ -4,6 +4,7 @@
 #include "base/json_reader.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +97,15 @@ static enum error_code read_reading(struct demo_item *item, const char *line, si
     return ERROR_NONE;
 }
 
+static bool is_first_of_topic(const struct demo_replay *replay, const struct demo_item *item)
+{
+    for (const struct demo_item *other = replay->items; other < item; other++) {
+        if (strcmp(other->topic, item->topic) == 0)
+            return false;
+    }
+    return true;
+}
+
 static enum error_code read_readings(struct demo_replay *replay, const char *folder, struct error *error)
 {
     char path[PATH_MAX];
@@ -110,6 +120,7 @@ static enum error_code read_readings(struct demo_replay *replay, const char *fol
         if (length > 0) {
             TRY(add_item(replay, &item, error));
             TRY(read_reading(item, at, length, error));
+            replay->motor_count += is_first_of_topic(replay, item);
         }
         at += length + 1;
     }

@@ -3,6 +3,7 @@
 
 #include "base/json_reader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@ static const double cloud_bits_per_s = 5e6, cloud_round_trip_s = 0.060;
 struct line {
     int item;
     int64_t seq;
+    double total_us;
     bool hit, error, anomalous;
     char label[DEMO_TRUTH_BYTES];
 };
@@ -38,6 +40,21 @@ static bool read_result(struct json_reader *reader, struct line *line)
     return token.kind == JSON_OBJECT_END;
 }
 
+static bool read_times(struct json_reader *reader, struct line *line)
+{
+    struct json_token token;
+    if (!json_next(reader, &token) || token.kind != JSON_OBJECT_BEGIN)
+        return false;
+    while (json_next(reader, &token) && token.kind == JSON_KEY) {
+        bool total = json_text_equals(&token, "total");
+        if (!json_next(reader, &token))
+            return false;
+        if (total)
+            line->total_us = token.number;
+    }
+    return token.kind == JSON_OBJECT_END;
+}
+
 static bool read_line(const char *text, size_t length, struct line *line)
 {
     struct json_reader reader;
@@ -51,6 +68,9 @@ static bool read_line(const char *text, size_t length, struct line *line)
         line->error |= json_text_equals(&token, "error");
         if (json_text_equals(&token, "result")) {
             if (!read_result(&reader, line))
+                return false;
+        } else if (json_text_equals(&token, "us")) {
+            if (!read_times(&reader, line))
                 return false;
         } else if (!id && !seq && !cache) {
             if (!json_skip_value(&reader))
@@ -78,10 +98,41 @@ static void judge(struct demo_kind *kind, const struct demo_item *item, const st
     kind->false_alarms += healthy && alarm;
 }
 
+static void add_sample(struct demo_samples *samples, double ms)
+{
+    samples->ms[samples->count++ % DEMO_SAMPLES_MAX] = (float)ms;
+}
+
+static int compare(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* The nearest rank of the sorted samples. */
+static void percentiles(const struct demo_samples *samples, const double *fractions, int fraction_count, double *ms_out)
+{
+    static float sorted[DEMO_SAMPLES_MAX];
+    size_t count = samples->count < DEMO_SAMPLES_MAX ? (size_t)samples->count : DEMO_SAMPLES_MAX;
+    memcpy(sorted, samples->ms, count * sizeof sorted[0]);
+    qsort(sorted, count, sizeof sorted[0], compare);
+    for (int i = 0; i < fraction_count; i++)
+        ms_out[i] = count > 0 ? sorted[(size_t)(fractions[i] * (double)(count - 1) + 0.5)] : 0;
+}
+
+static double median(const struct demo_samples *samples)
+{
+    double ms;
+    percentiles(samples, (double[]){0.5}, 1, &ms);
+    return ms;
+}
+
 static void take_line(struct demo_report *report, const struct demo_replay *replay, const struct line *line, int64_t arrived_us)
 {
     if (line->seq <= report->last_seq && report->result_lines > 0)
         report->duplicates++;
+    if (report->result_lines == 0)
+        report->first_seq = line->seq;
     report->result_lines++;
     report->last_seq = line->seq > report->last_seq ? line->seq : report->last_seq;
     if (line->item < 0 || line->item >= replay->item_count)
@@ -91,7 +142,8 @@ static void take_line(struct demo_report *report, const struct demo_replay *repl
     kind->results++;
     kind->hits += line->hit;
     kind->errors += line->error;
-    latency_add(&kind->latency, arrived_us - item->sent_us);
+    add_sample(&kind->end_to_end, (double)(arrived_us - item->sent_us) / 1e3);
+    add_sample(line->hit ? &kind->cached : &kind->inferred, line->total_us / 1e3);
     if (!line->error)
         judge(kind, item, line);
 }
@@ -118,40 +170,66 @@ static int64_t bytes_in(const struct demo_report *report)
     return report->frames.input_bytes + report->readings.input_bytes;
 }
 
-void demo_report_print_progress(const struct demo_report *report, int64_t now_us, bool heading)
+void demo_report_print_progress(const struct demo_report *report, int64_t now_us)
 {
-    if (heading)
-        printf("   s | frames  right  hits  p50 ms | windows  right  p50 ms |  in kB  up kB\n"
-               "-----+----------------------------+------------------------+---------------\n");
+    enum { HEADING_EVERY_S = 20 };
     const struct demo_kind *frames = &report->frames, *readings = &report->readings;
-    printf("%4lld | %6lld %5.1f%% %4.0f%% %7.2f | %7lld %5.1f%% %7.2f | %6.0f %6.1f\n", (long long)((now_us - report->started_us) / 1000000),
-           (long long)frames->results, percent(frames->right, frames->judged), percent(frames->hits, frames->results),
-           (double)latency_percentile(&frames->latency, 0.5) / 1e3, (long long)readings->results, percent(readings->right, readings->judged),
-           (double)latency_percentile(&readings->latency, 0.5) / 1e3, (double)bytes_in(report) / 1e3, (double)report->upstream_bytes / 1e3);
+    long long second = (now_us - report->started_us) / 1000000;
+    if (second % HEADING_EVERY_S == 1)
+        printf("\n      | camera frames                   | motor windows           | kB of\n"
+               "    s | results  right  from cache   ms | results  right       ms | inputs  results sent\n"
+               "------+---------------------------------+-------------------------+---------------------\n");
+    printf("%5lld | %7lld %5.1f%% %10.0f%% %5.2f | %7lld %5.1f%% %8.2f | %6.0f %13.1f\n", second, (long long)frames->results,
+           percent(frames->right, frames->judged), percent(frames->hits, frames->results), median(&frames->inferred),
+           (long long)readings->results, percent(readings->right, readings->judged), median(&readings->inferred),
+           (double)bytes_in(report) / 1e3, (double)report->upstream_bytes / 1e3);
     fflush(stdout);
 }
 
-static void print_kind(const char *name, const struct demo_kind *kind)
+static void print_accuracy(const char *name, const struct demo_kind *kind)
 {
-    printf("%-9s %6lld in, %lld results (%lld errors), %.1f %% right of %lld, %lld defects missed, %lld false alarms\n", name,
-           (long long)kind->inputs, (long long)kind->results, (long long)kind->errors, percent(kind->right, kind->judged),
-           (long long)kind->judged, (long long)kind->missed_defects, (long long)kind->false_alarms);
-    printf("%-9s %.0f %% answered from the cache; sent to received: p50 %.2f, p95 %.2f, p99 %.2f ms\n", "",
-           percent(kind->hits, kind->results), (double)latency_percentile(&kind->latency, 0.50) / 1e3,
-           (double)latency_percentile(&kind->latency, 0.95) / 1e3, (double)latency_percentile(&kind->latency, 0.99) / 1e3);
+    printf("  %-16s %8lld %8lld %8lld %9.1f %% %8lld %8lld %9.0f %%\n", name, (long long)kind->inputs, (long long)kind->results,
+           (long long)kind->errors, percent(kind->right, kind->judged), (long long)kind->missed_defects, (long long)kind->false_alarms,
+           percent(kind->hits, kind->results));
+}
+
+static void print_latency(const char *name, const struct demo_samples *samples)
+{
+    double ms[3];
+    percentiles(samples, (double[]){0.50, 0.95, 0.99}, 3, ms);
+    if (samples->count > 0)
+        printf("  %-44s %8.2f %8.2f %8.2f\n", name, ms[0], ms[1], ms[2]);
+}
+
+static void print_traffic(const struct demo_report *report, double seconds)
+{
+    double in = (double)bytes_in(report) / 1e6, up = (double)report->upstream_bytes / 1e6;
+    double frame_kb = report->frames.inputs > 0 ? (double)report->frames.input_bytes / (double)report->frames.inputs / 1e3 : 0;
+    double frame_ms = (frame_kb * 8e3 / cloud_bits_per_s + cloud_round_trip_s) * 1e3;
+    printf("\nupstream                                 eddy, measured   all inputs to a cloud, computed\n");
+    printf("  MB in these %3.0f s                      %14.3f %33.3f\n", seconds, up, in);
+    printf("  MB an hour at this pace                %14.1f %33.1f\n", up / seconds * 3600, in / seconds * 3600);
+    printf("  ms until a frame's answer is known     %14.2f %33.1f\n", median(&report->frames.inferred), frame_ms);
+    printf("  computed: payload and topic bytes; %.1f kB a frame over %.0f Mbit/s with %.0f ms round trip, the cloud's inference taking no time\n",
+           frame_kb, cloud_bits_per_s / 1e6, cloud_round_trip_s * 1e3);
+    printf("  measured: %lld results in %lld messages, %.0f times less than the inputs\n", (long long)report->result_lines,
+           (long long)report->messages, up > 0 ? in / up : 0);
 }
 
 void demo_report_print_summary(const struct demo_report *report, int64_t now_us)
 {
-    double seconds = (double)(now_us - report->started_us) / 1e6, in = (double)bytes_in(report), up = (double)report->upstream_bytes;
-    double frame_bytes = report->frames.inputs > 0 ? (double)report->frames.input_bytes / (double)report->frames.inputs : 0;
-    printf("\n%.0f s through a real mosquitto:\n", seconds);
-    print_kind("frames", &report->frames);
-    print_kind("readings", &report->readings);
-    printf("upstream  %.1f kB in %lld messages for %lld results, of %.0f kB of inputs: %.0f times less; %lld duplicates\n", up / 1e3,
-           (long long)report->messages, (long long)report->result_lines, in / 1e3, up > 0 ? in / up : 0, (long long)report->duplicates);
-    printf("cloud     computed, not measured: all inputs sent up would be %.0f kB, %.1f MB an hour; at %.0f Mbit/s and %.0f ms round trip one\n"
-           "          frame of %.1f kB would take %.1f ms before any inference there\n",
-           in / 1e3, in / 1e6 / seconds * 3600, cloud_bits_per_s / 1e6, cloud_round_trip_s * 1e3, frame_bytes / 1e3,
-           (frame_bytes * 8 / cloud_bits_per_s + cloud_round_trip_s) * 1e3);
+    long long expected = report->result_lines > 0 ? report->last_seq - report->first_seq + 1 : 0;
+    printf("\nagainst the known truth     inputs  results   errors       right   missed    false from cache\n");
+    print_accuracy("camera frames", &report->frames);
+    print_accuracy("motor readings", &report->readings);
+    printf("  a window is two readings of a motor: its first completes none; sequence numbers: %lld missing, %lld twice\n",
+           expected - (long long)(report->result_lines - report->duplicates), (long long)report->duplicates);
+    printf("\nlatency in ms                                      p50      p95      p99\n");
+    print_latency("frame: arrived to answered by the model", &report->frames.inferred);
+    print_latency("frame: arrived to answered from the cache", &report->frames.cached);
+    print_latency("frame: camera to upstream subscriber", &report->frames.end_to_end);
+    print_latency("reading: arrived to answered by the model", &report->readings.inferred);
+    print_latency("reading: sensor to upstream subscriber", &report->readings.end_to_end);
+    printf("  to the subscriber: results wait up to 200 ms for others, to be sent as one message (sink.linger)\n");
+    print_traffic(report, (double)(now_us - report->started_us) / 1e6);
 }

@@ -285,7 +285,7 @@ int cli_model(int count, char **arguments)
     static const struct option options[] = {{"atol", required_argument, NULL, 'a'},   {"rtol", required_argument, NULL, 'r'},
                                             {"cpu", required_argument, NULL, 'u'},    {"input", required_argument, NULL, 'i'},
                                             {"output", required_argument, NULL, 'o'}, {"json", no_argument, NULL, 'j'},
-                                            {"graph", no_argument, NULL, 'g'},        {"help", no_argument, NULL, 'h'}, {0}};
+                                            {"help", no_argument, NULL, 'h'}, {0}};
     struct model_command command = {.atol = 1e-4, .rtol = 1e-3};
     for (int option; (option = getopt_long(count, arguments, "h", options, NULL)) != -1;) {
         switch (option) {
@@ -300,7 +300,7 @@ int cli_model(int count, char **arguments)
                 return cli_usage(usage, CLI_USAGE);
             command.inputs[command.input_count++] = optarg;
             break;
-        case 'j': case 'g': break;
+        case 'j': break;
         case 'h': return cli_usage(usage, CLI_DONE);
         default: return cli_usage(usage, CLI_USAGE);
         }

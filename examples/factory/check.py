@@ -3,8 +3,10 @@
 
     python3 check.py                  with the arithmetic of quantise.py
     python3 check.py --eddy PROGRAM   the frames also through `eddy infer`, whose labels and scores must agree
+    python3 check.py --held-out       draws the held-out frames and motors once more: the accuracy that each model.yaml states
+    python3 check.py --held-out --eddy PROGRAM    and the int8 classifier's also through `eddy infer`, within half a percent
 
-Exit 1 where eddy disagrees.
+Exit 1 where eddy or a model.yaml disagrees.
 """
 import argparse
 import csv
@@ -12,6 +14,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 
@@ -22,18 +25,23 @@ import train
 HERE = pathlib.Path(__file__).resolve().parent
 FRAMES = HERE / "frames"
 SCORE_TOLERANCE = 0.05
+ACCURACY_TOLERANCE = 0.005
 
 
-def model_path(name):
-    return HERE / "models" / name / train.VERSION / f"{name}.onnx"
+def model_path(name, folder="models"):
+    return HERE / folder / name / train.VERSION / f"{name}.onnx"
 
 
-def yaml_numbers(name, key):
-    """The numbers of one line of a model.yaml that train.py wrote."""
-    for line in (model_path(name).parent / "model.yaml").read_text().splitlines():
+def yaml_text(name, key, folder="models"):
+    """What stands behind a key, or behind "# held-out", in a model.yaml that train.py wrote."""
+    for line in (model_path(name, folder).parent / "model.yaml").read_text().splitlines():
         if line.strip().startswith(key + ":"):
-            return [float(part) for part in line.split(":", 1)[1].strip(" []").split(",")]
+            return line.split(":", 1)[1].strip()
     raise KeyError(key)
+
+
+def yaml_numbers(name, key, folder="models"):
+    return [float(part) for part in yaml_text(name, key, folder).strip("[]").split(",")]
 
 
 def check_frames():
@@ -86,10 +94,55 @@ def compare(eddy, said):
     return len(lines) == len(said) and differing == 0 and worst <= SCORE_TOLERANCE
 
 
+def agrees(name, folder, measured):
+    stated = yaml_text(name, "# held-out", folder)
+    print(f"{folder}/{name}: {measured}" + ("" if measured == stated else f"\n  but its model.yaml says: {stated}"))
+    return measured == stated
+
+
+def check_held_out():
+    frames_held_out = train.held_out_frames()
+    good = True
+    for folder in ("models", "models-fp32"):
+        good &= agrees("part-check", folder, train.part_check_accuracy(str(model_path("part-check", folder)), frames_held_out)[1])
+        mean, std = (np.array(yaml_numbers("motor-anomaly", key, folder), dtype=np.float32) for key in ("mean", "std"))
+        threshold = yaml_numbers("motor-anomaly", "threshold", folder)[0]
+        motors = train.held_out_motors(mean, std)
+        good &= agrees("motor-anomaly", folder, train.motor_accuracy(str(model_path("motor-anomaly", folder)), threshold, motors)[1])
+    return good
+
+
+def held_out_through(eddy):
+    """The held-out frames as files, through the program as users run it."""
+    right, count = 0, 600 * len(frames.CLASSES)
+    with tempfile.TemporaryDirectory() as folder:
+        names = [f"{folder}/{index}.jpg" for index in range(count)]
+        for index, name in enumerate(names):
+            kind = frames.CLASSES[index % len(frames.CLASSES)]
+            pathlib.Path(name).write_bytes(frames.encode(frames.render(kind, train.SEED_HELD_OUT + index)))
+        command = [eddy, "infer", "-m", str(model_path("part-check").parent), *names]
+        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    for index, line in enumerate(lines):
+        right += json.loads(line)["result"]["label"] == frames.CLASSES[index % len(frames.CLASSES)]
+    stated = float(yaml_text("part-check", "# held-out").split()[1])
+    print(f"eddy infer: accuracy {right / count:.4f} of {len(lines)} held-out frames, stated {stated}")
+    return len(lines) == count and abs(right / count - stated) <= ACCURACY_TOLERANCE
+
+
+def check_replay(eddy):
+    said = check_frames()
+    check_readings()
+    return eddy is None or compare(eddy, said)
+
+
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--eddy", metavar="PROGRAM")
-    program = arguments.parse_args().eddy
-    results = check_frames()
-    check_readings()
-    sys.exit(0 if program is None or compare(program, results) else 1)
+    arguments.add_argument("--held-out", action="store_true")
+    given = arguments.parse_args()
+    if given.held_out:
+        train.torch.set_num_threads(1)
+        right = check_held_out() & (given.eddy is None or held_out_through(given.eddy))
+    else:
+        right = check_replay(given.eddy)
+    sys.exit(0 if right else 1)

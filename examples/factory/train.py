@@ -131,20 +131,30 @@ def report_frames(path, pixels, truth):
     return short, f"{short}; recall: {', '.join(recall)}"
 
 
+def held_out_frames():
+    """The frames that the accuracy is stated for: as the agent decodes them, and (fewer) decoded at full size."""
+    return frame_set(600, SEED_HELD_OUT), frame_set(200, SEED_HELD_OUT, whole_decode_every=1)
+
+
+def part_check_accuracy(path, held_out):
+    """(short, long): what model.yaml says of a file."""
+    reduced, whole = held_out
+    short, accuracy = report_frames(path, *reduced)
+    return short, f"{accuracy}; decoded at full size: {report_frames(path, *whole)[0]}"
+
+
 def make_part_check():
     name = "part-check"
     print("drawing frames", flush=True)
     pixels, truth = frame_set(2000, SEED_TRAIN, whole_decode_every=3)
-    held_out_pixels, held_out_truth = frame_set(600, SEED_HELD_OUT)
-    whole_pixels, whole_truth = frame_set(200, SEED_HELD_OUT, whole_decode_every=1)
+    held_out = held_out_frames()
     network = quantise.fold_batch_norm(train_part_check(pixels, truth))
     shape = (1, 3, FRAME_SIZE, FRAME_SIZE)
     quantise.write_float(network, shape, model_path("models-fp32", name))
     quantise.write_qdq(network, shape, normalised(pixels[:400]), model_path("models", name), "eddy factory", keep=0.99999)
     for folder in ("models", "models-fp32"):
         path = model_path(folder, name)
-        short, accuracy = report_frames(path, held_out_pixels, held_out_truth)
-        accuracy += f"; decoded at full size: {report_frames(path, whole_pixels, whole_truth)[0]}"
+        short, accuracy = part_check_accuracy(path, held_out)
         print(f"{folder}: {accuracy}", flush=True)
         (pathlib.Path(path).parent / "labels.txt").write_text("".join(label + "\n" for label in frames.CLASSES))
         yaml = PART_CHECK_YAML.replace("{mean}", str(MEAN)).replace("{std}", str(STD))
@@ -209,6 +219,21 @@ def anomaly_scores(path, windows):
     return ((out - windows.double().numpy()) ** 2).mean(axis=(1, 2))
 
 
+def held_out_motors(mean, std):
+    """{state: normalised windows} that the accuracy is stated for."""
+    return {state: torch.from_numpy((vibration.windows(state, 200, 20, SEED_HELD_OUT) - mean) / std) for state in vibration.STATES}
+
+
+def motor_accuracy(path, threshold, held_out):
+    """(short, long): what model.yaml says of a file."""
+    scores = {state: anomaly_scores(path, windows) for state, windows in held_out.items()}
+    alarms = {state: (values > threshold).mean() for state, values in scores.items()}
+    short = (f"false alarms {alarms['healthy']:.4f}, found: unbalance {alarms['unbalance']:.4f}, "
+             f"bearing {alarms['bearing']:.4f}, of {len(scores['healthy'])} windows each")
+    ranges = ", ".join(f"{state} {values.min():.3g} to {values.max():.3g}" for state, values in scores.items())
+    return short, f"{short}; scores: {ranges}"
+
+
 def make_motor_anomaly():
     name = "motor-anomaly"
     raw = vibration.windows("healthy", 500, 60, SEED_TRAIN)
@@ -216,7 +241,7 @@ def make_motor_anomaly():
     prepare = lambda x: torch.from_numpy((x - mean) / std)
     healthy = prepare(raw)
     others = prepare(vibration.windows("healthy", 200, 50, SEED_THRESHOLD))
-    held_out = {state: prepare(vibration.windows(state, 200, 20, SEED_HELD_OUT)) for state in vibration.STATES}
+    held_out = held_out_motors(mean, std)
     network = train_motor(healthy)
     shape = (1, vibration.WINDOW, 3)
     quantise.write_float(network, shape, model_path("models-fp32", name))
@@ -224,13 +249,7 @@ def make_motor_anomaly():
     for folder in ("models", "models-fp32"):
         path = model_path(folder, name)
         threshold = float(f"{1.25 * np.percentile(anomaly_scores(path, others), 99.9):.3g}")
-        scores = {state: anomaly_scores(path, windows) for state, windows in held_out.items()}
-        alarms = {state: (values > threshold).mean() for state, values in scores.items()}
-        count = len(scores["healthy"])
-        short = (f"false alarms {alarms['healthy']:.4f}, found: unbalance {alarms['unbalance']:.4f}, "
-                 f"bearing {alarms['bearing']:.4f}, of {count} windows each")
-        ranges = ", ".join(f"{state} {values.min():.3g} to {values.max():.3g}" for state, values in scores.items())
-        accuracy = f"{short}; scores: {ranges}"
+        short, accuracy = motor_accuracy(path, threshold, held_out)
         print(f"{folder}: threshold {threshold}; {accuracy}", flush=True)
         yaml = MOTOR_YAML.replace("{{accuracy}}", accuracy).replace("{{short}}", short).replace("{{threshold}}", str(threshold))
         for key, values in (("{{mean}}", mean), ("{{std}}", std)):
