@@ -175,6 +175,7 @@ def shapes():
                               [("o", FLOAT, [])])}
     for op in ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"):
         made[op.lower()] = one(op, [2, 3, 4], keepdims=0, axes=[1, -1])
+    made["reducesum-i64"] = one("ReduceSum", [2, 300], kind=INT64, out=(INT64, []), axes=[1])
     made["shape-arithmetic"] = model(
         [node("Shape", ["x"], ["s"]), node("Gather", ["s", "i"], ["g"]), node("Unsqueeze", ["g"], ["u"], axes=[0]),
          node("Concat", ["u", "m"], ["t"], axis=0), node("Reshape", ["x", "t"], ["o"])],

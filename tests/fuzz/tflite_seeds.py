@@ -173,6 +173,11 @@ def layers():
             "average-pool-int8": one(1, [1, 4, 4, 2], [1, 2, 2, 2], pool, kind=INT8, quantised=0.1)}
     made["conv-int8"] = one(3, [1, 5, 5, 2], [1, 3, 3, 3], conv, [weights([3, 3, 3, 2], INT8, scale=[0.1, 0.2, 0.3]),
                                                                   weights([3], INT32, scale=[0.005, 0.01, 0.015])], INT8, 0.05)
+    for name, code, dims, options in (("conv", 3, [3, 3, 3, 2], conv), ("depthwise", 4, [1, 3, 3, 2], depthwise)):
+        model = Model()
+        x, w, o = model.tensor([1, 5, 5, 2]), model.constant(dims), model.tensor([1, 3, 3, dims[0] if code == 3 else 2], INT8, scale=0.1)
+        model.operator(code, [x, w], [o], options)
+        made[name + "-floats-into-int8"] = model.write([x], [o])  # to be refused: the result's room is that of bytes
     made["conv-uint8"] = one(3, [1, 5, 5, 2], [1, 3, 3, 3], conv, [weights([3, 3, 3, 2], UINT8, scale=0.1, zero=3), weights([3], INT32, scale=0.005)],
                              UINT8, 0.05)
     made["depthwise-int8"] = one(4, [1, 5, 5, 2], [1, 3, 3, 2], depthwise, [weights([1, 3, 3, 2], INT8, scale=[0.1] * 2, axis=3),
