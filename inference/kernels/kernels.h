@@ -12,6 +12,7 @@
 #define EDDY_INFERENCE_KERNELS_H
 
 #include "base/error.h"
+#include "inference/kernels/bytes.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,35 +29,20 @@ struct float_epilogue {
     float slope;     /* of negative results before the clamp (leaky ReLU); 1: none */
 };
 
-/* Requantisation of one panel: fixed_point.h's arithmetic, one entry a column. */
-struct byte_epilogue {
-    const int32_t *multiplier, *shift;
-    int32_t zero_point, low, high; /* of the result, as stored */
-};
-
 struct kernels {
     const char *name;
     int rows, panel_columns;          /* f32: rows at once, columns of a panel */
-    int byte_rows, byte_columns;      /* 8 bit */
-    int byte_depth;                   /* depth is padded to a multiple of this in packed weights: 1, 2 or 4 */
+    const struct byte_kernels *bytes; /* 8 bit: bytes.h */
 
     /* out[r * out_stride + c] = epilogue(bias[c] + sum over taps t, k of inputs[t * row_stride + r][k] * panel[...]), c < columns.
      * inputs: [taps][KERNEL_ROWS_MAX] pointers; panel: bias[panel_columns], then [taps * depth][panel_columns]. rows <= kernels->rows. */
     void (*gemm_f32)(int rows, int columns, int64_t taps, int64_t depth, const float *const *inputs, const float *panel, float *out,
                      int64_t out_stride, const struct float_epilogue *epilogue);
 
-    /* The same with bytes: inputs are u8 or, with flip 0x80, i8 (flip is xored in: the packed bias accounts for it); weights i8.
-     * panel: i32 bias[byte_columns], then [taps][padded depth / byte_depth][byte_columns][byte_depth] i8. */
-    void (*gemm_8)(int rows, int columns, int64_t taps, int64_t depth, uint8_t flip, const uint8_t *const *inputs, const int8_t *panel,
-                   uint8_t *out, int64_t out_stride, const struct byte_epilogue *epilogue);
-
     /* One result row of a depthwise convolution: out[x][c] = epilogue(bias[c] + sum of inputs[t][x * step + c] * weights[t][c]), where
      * inputs[t] already points to the first pixel of tap t, and step = horizontal stride * channels. Only where every tap lies inside. */
     void (*depthwise_f32)(int64_t pixels, int64_t channels, int64_t taps, int64_t step, const float *const *inputs, const float *weights,
                           const float *bias, float *out, const struct float_epilogue *epilogue);
-    /* Bytes: weights are i16 with their zero point taken off, bias i32 accounts for the input's zero point. is_signed: inputs are i8. */
-    void (*depthwise_8)(int64_t pixels, int64_t channels, int64_t taps, int64_t step, bool is_signed, const uint8_t *const *inputs,
-                        const int16_t *weights, const int32_t *bias, uint8_t *out, const struct byte_epilogue *epilogue);
 };
 
 /* cpu NULL: the best that this CPU has; else that name. Unknown name, or one that this CPU cannot run: ERROR_UNSUPPORTED with the names. */

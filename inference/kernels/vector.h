@@ -3,9 +3,7 @@
  * vector.h: the kernels for any instruction set with vectors of VECTOR_FLOATS floats, written once in gcc's vector types.
  *
  * A file per instruction set defines VECTOR_FLOATS, VECTOR_ROWS (rows of a tile: accumulators are VECTOR_ROWS x 2 vectors and must fit the
- * registers) and KERNELS_SYMBOL, KERNELS_NAME, includes this and is compiled for that set. A set with a byte dot product defines
- * BYTE_TILE (see x86/avx512vnni.c) in place of the widening loop here. */
-#include "inference/kernels/fixed_point.h"
+ * registers), KERNELS_SYMBOL, KERNELS_NAME and BYTE_KERNELS, includes this and is compiled for that set. */
 #include "inference/kernels/kernels.h"
 
 #include <string.h>
@@ -164,93 +162,6 @@ static void depthwise_f32(int64_t pixels, int64_t channels, int64_t taps, int64_
     }
 }
 
-/* fixed_multiply for a run of columns, in a form that gcc turns into vectors: (a * b + 2^30) >> 31 is gemmlowp's rounding for either sign. */
-INLINE void requantize(const int32_t *sums, uint8_t *out, int64_t count, const struct byte_epilogue *epilogue)
-{
-    for (int64_t c = 0; c < count; c++) {
-        int32_t shift = epilogue->shift[c], left = shift > 0 ? shift : 0, right = shift > 0 ? 0 : -shift;
-        int32_t shifted = (int32_t)((uint32_t)sums[c] << left);
-        int32_t high = (int32_t)(((int64_t)shifted * epilogue->multiplier[c] + (1ll << 30)) >> 31);
-        int32_t mask = (int32_t)((1u << right) - 1u), remainder = high & mask, threshold = (mask >> 1) + (high < 0);
-        int32_t x = (high >> right) + (remainder > threshold) + epilogue->zero_point;
-        x = x < epilogue->low ? epilogue->low : x;
-        x = x > epilogue->high ? epilogue->high : x;
-        out[c] = (uint8_t)x;
-    }
-}
-
-#ifndef BYTE_TILE
-enum { BYTE_ROWS = 4, BYTE_COLUMNS = PANEL, BYTE_DEPTH = 1 };
-
-INLINE void byte_tile(int rows, int64_t taps, int64_t depth, uint8_t flip, const uint8_t *const *inputs, const int8_t *panel,
-                      int32_t sums[][BYTE_COLUMNS])
-{
-    const int32_t *bias = (const int32_t *)(const void *)panel;
-    for (int r = 0; r < rows; r++) {
-        const int8_t *weights = panel + BYTE_COLUMNS * sizeof *bias;
-        memcpy(sums[r], bias, sizeof sums[r]);
-        for (int64_t t = 0; t < taps; t++) {
-            const uint8_t *row = inputs[t * KERNEL_ROWS_MAX + r];
-            for (int64_t k = 0; k < depth; k++, weights += BYTE_COLUMNS) {
-                int16_t x = (int16_t)(row[k] ^ flip);
-                for (int c = 0; c < BYTE_COLUMNS; c++)
-                    sums[r][c] += (int16_t)(x * weights[c]); /* 255 * -128 fits */
-            }
-        }
-    }
-}
-#endif
-
-static void gemm_8(int rows, int columns, int64_t taps, int64_t depth, uint8_t flip, const uint8_t *const *inputs, const int8_t *panel,
-                   uint8_t *out, int64_t out_stride, const struct byte_epilogue *epilogue)
-{
-    _Alignas(64) int32_t sums[BYTE_ROWS][BYTE_COLUMNS];
-    byte_tile(rows, taps, depth, flip, inputs, panel, sums);
-    for (int r = 0; r < rows; r++) {
-        if (columns == BYTE_COLUMNS)
-            requantize(sums[r], out + r * out_stride, BYTE_COLUMNS, epilogue);
-        else
-            requantize(sums[r], out + r * out_stride, columns, epilogue);
-    }
-}
-
-enum { DEPTHWISE_BLOCK = 64 };
-
-INLINE void depthwise_block(int64_t count, int64_t channels, int64_t taps, int64_t at, bool is_signed, const uint8_t *const *inputs,
-                            const int16_t *weights, const int32_t *bias, int32_t *sums)
-{
-    for (int64_t c = 0; c < count; c++)
-        sums[c] = bias[c];
-    for (int64_t t = 0; t < taps; t++) {
-        const uint8_t *row = inputs[t] + at;
-        const int16_t *w = weights + t * channels;
-        if (is_signed) {
-            for (int64_t c = 0; c < count; c++)
-                sums[c] += (int16_t)(int8_t)row[c] * w[c];
-        } else {
-            for (int64_t c = 0; c < count; c++)
-                sums[c] += (int16_t)row[c] * w[c];
-        }
-    }
-}
-
-static void depthwise_8(int64_t pixels, int64_t channels, int64_t taps, int64_t step, bool is_signed, const uint8_t *const *inputs,
-                        const int16_t *weights, const int32_t *bias, uint8_t *out, const struct byte_epilogue *epilogue)
-{
-    _Alignas(64) int32_t sums[DEPTHWISE_BLOCK];
-    for (int64_t c = 0; c < channels; c += DEPTHWISE_BLOCK) {
-        int64_t count = channels - c < DEPTHWISE_BLOCK ? channels - c : DEPTHWISE_BLOCK;
-        struct byte_epilogue part = *epilogue;
-        part.multiplier += c;
-        part.shift += c;
-        for (int64_t x = 0; x < pixels; x++) {
-            depthwise_block(count, channels, taps, x * step + c, is_signed, inputs, weights + c, bias + c, sums);
-            requantize(sums, out + x * channels + c, count, &part);
-        }
-    }
-}
-
 const struct kernels KERNELS_SYMBOL = {
-    .name = KERNELS_NAME, .rows = VECTOR_ROWS, .panel_columns = PANEL, .byte_rows = BYTE_ROWS, .byte_columns = BYTE_COLUMNS,
-    .byte_depth = BYTE_DEPTH, .gemm_f32 = gemm_f32, .gemm_8 = gemm_8, .depthwise_f32 = depthwise_f32, .depthwise_8 = depthwise_8,
+    .name = KERNELS_NAME, .rows = VECTOR_ROWS, .panel_columns = PANEL, .bytes = &BYTE_KERNELS, .gemm_f32 = gemm_f32, .depthwise_f32 = depthwise_f32,
 };

@@ -3,6 +3,7 @@
  * Convolution as a matrix product over pointers: a tile of result pixels, for each kernel position a pointer to each pixel's input row.
  * Inputs of few channels (a camera's first layer) are padded into scratch once, so that a whole kernel row is one run. */
 #include "inference/kernels/pack.h"
+#include "inference/kernels/pack_8.h"
 #include "inference/operators/families.h"
 
 #include <string.h>
@@ -18,7 +19,6 @@ struct convolution {
     bool merged;                 /* few channels: taps are kernel rows of a padded copy */
     int32_t padded_height, padded_width;
     size_t element_bytes, table_bytes, padding_bytes;
-    uint8_t padding;             /* byte that padding is made of: 0, or the stored zero point */
 };
 
 enum error_code convolution_infer(struct graph *graph, struct node *node, struct error *error)
@@ -43,7 +43,7 @@ static void pad_input(const struct convolution *convolution, const char *input, 
 {
     size_t pixel = (size_t)convolution->channels * convolution->element_bytes, row = (size_t)convolution->width * pixel;
     size_t padded_row = (size_t)convolution->padded_width * pixel;
-    memset(padded, convolution->padding, (size_t)convolution->padded_height * padded_row);
+    memset(padded, 0, (size_t)convolution->padded_height * padded_row);
     char *target = padded + (size_t)convolution->spatial.pad[0] * padded_row + (size_t)convolution->spatial.pad[1] * pixel;
     for (int32_t y = 0; y < convolution->height; y++)
         memcpy(target + (size_t)y * padded_row, input + (size_t)y * row, row);
@@ -123,7 +123,7 @@ static void convolution_execute(const struct operation *operation, void *const *
     char *output = operation_output_data(operation, data, 0);
     struct convolution_scratch scratch = {.table = scratch_data, .padding = (char *)scratch_data + convolution->table_bytes};
     scratch.padded = scratch.padding + convolution->padding_bytes;
-    memset(scratch.padding, convolution->padding, convolution->padding_bytes);
+    memset(scratch.padding, 0, convolution->padding_bytes);
     size_t in_bytes = (size_t)convolution->height * (size_t)convolution->width * (size_t)convolution->channels * convolution->element_bytes;
     size_t out_bytes = (size_t)convolution->out_height * (size_t)convolution->out_width * (size_t)convolution->out_channels *
                        convolution->groups[0].element_bytes;
@@ -139,7 +139,7 @@ static size_t align(size_t bytes)
 static enum error_code pack_groups(struct operation *operation, struct convolution *convolution, struct arena *arena, struct error *error)
 {
     const struct node *node = operation->node;
-    const struct value *input = operation_input(operation, 0), *weights = operation_input(operation, 1), *output = operation_output(operation, 0);
+    const struct value *weights = operation_input(operation, 1);
     const struct value *bias = node->input_count > 2 && node->inputs[2] >= 0 ? operation_input(operation, 2) : NULL;
     int64_t taps = (int64_t)convolution->spatial.kernel[0] * convolution->spatial.kernel[1], depth = convolution->group_depth;
     int64_t stride = convolution->group_columns * taps * depth;
@@ -149,24 +149,10 @@ static enum error_code pack_groups(struct operation *operation, struct convoluti
     }
     for (int64_t g = 0; g < convolution->group_count; g++) {
         int64_t first = g * convolution->group_columns;
-        if (input->dtype == DTYPE_F32)
-            TRY(pack_f32(&convolution->groups[g], operation->kernels, arena, node, (const float *)weights->data + g * stride,
-                         bias != NULL ? (const float *)bias->data + first : NULL, convolution->group_columns, taps, depth, error));
-        else
-            TRY(pack_8(&convolution->groups[g], operation->kernels, arena, node, input, weights, output, (const int8_t *)weights->data + g * stride,
-                       bias != NULL ? (const int32_t *)bias->data + first : NULL, first, convolution->group_columns, taps, depth, error));
+        TRY(pack_f32(&convolution->groups[g], operation->kernels, arena, node, (const float *)weights->data + g * stride,
+                     bias != NULL ? (const float *)bias->data + first : NULL, convolution->group_columns, taps, depth, error));
     }
     return ERROR_NONE;
-}
-
-static bool weights_have_zero_point(const struct value *weights)
-{
-    int32_t middle = weights->dtype == DTYPE_U8 ? 128 : 0;
-    for (int32_t i = 0; i < weights->quantization.count; i++) {
-        if (weights->quantization.zero_point[i] != middle)
-            return true;
-    }
-    return false;
 }
 
 static enum error_code check_types(const struct operation *operation, struct error *error)
@@ -179,7 +165,7 @@ static enum error_code check_types(const struct operation *operation, struct err
     bool floats = input->dtype == DTYPE_F32 && weights->dtype == DTYPE_F32 && output->dtype == DTYPE_F32;
     if (floats && (bias == NULL || bias->dtype == DTYPE_F32))
         return ERROR_NONE;
-    return pack_check_bytes(node, input, weights, bias, output, weights->shape.dims[0], error);
+    return pack_8_check(node, input, weights, bias, output, weights->shape.dims[0], error);
 }
 
 enum error_code convolution_prepare(struct operation *operation, struct arena *arena, struct error *error)
@@ -187,8 +173,8 @@ enum error_code convolution_prepare(struct operation *operation, struct arena *a
     const struct value *input = operation_input(operation, 0), *weights = operation_input(operation, 1), *output = operation_output(operation, 0);
     const struct spatial *spatial = &operation->node->attributes.spatial;
     TRY(check_types(operation, error));
-    if (input->dtype != DTYPE_F32 && weights_have_zero_point(weights))
-        return wide_convolution_prepare(operation, arena, error);
+    if (input->dtype != DTYPE_F32)
+        return convolution_8_prepare(operation, arena, error);
     struct convolution *convolution = arena_allocate(arena, sizeof *convolution);
     struct packed *groups = arena_allocate_array(arena, (size_t)spatial->groups, sizeof *groups);
     if (convolution == NULL || groups == NULL)
@@ -198,7 +184,6 @@ enum error_code convolution_prepare(struct operation *operation, struct arena *a
         .groups = groups, .group_count = spatial->groups, .group_depth = in[3] / spatial->groups, .group_columns = out[3] / spatial->groups,
         .batch = in[0], .height = in[1], .width = in[2], .channels = in[3], .out_height = out[1], .out_width = out[2], .out_channels = out[3],
         .spatial = *spatial, .element_bytes = dtype_bytes(input->dtype)};
-    convolution->padding = input->dtype == DTYPE_F32 ? 0 : (uint8_t)input->quantization.zero_point[0];
     bool unpadded = (spatial->pad[0] | spatial->pad[1] | spatial->pad[2] | spatial->pad[3]) == 0;
     convolution->direct = spatial->kernel[0] * spatial->kernel[1] == 1 && spatial->stride[0] == 1 && spatial->stride[1] == 1 && unpadded;
     convolution->merged = !convolution->direct && in[3] <= FEW_CHANNELS && spatial->groups == 1 && spatial->dilation[1] == 1;

@@ -10,14 +10,11 @@
 enum { TAPS_MAX = 1024 };
 
 struct depthwise {
-    const void *weights, *bias;       /* f32 [taps][channels], or i16 and i32 */
+    const void *weights, *bias;       /* f32 [taps][channels] */
     struct float_epilogue float_epilogue;
-    struct byte_epilogue byte_epilogue;
     int64_t taps, channels;
     int32_t first_inside, last_inside; /* result columns whose window lies inside: [first, last) */
     size_t padding_bytes, element_bytes, out_element_bytes;
-    bool bytes, is_signed;
-    uint8_t padding;
 };
 
 enum error_code depthwise_infer(struct graph *graph, struct node *node, struct error *error)
@@ -41,12 +38,8 @@ enum error_code depthwise_infer(struct graph *graph, struct node *node, struct e
 static void run_pixels(const struct operation *operation, const struct depthwise *depthwise, int64_t pixels, const void *const *taps, void *out)
 {
     int64_t step = operation->node->attributes.spatial.stride[1] * depthwise->channels;
-    if (depthwise->bytes)
-        operation->kernels->depthwise_8(pixels, depthwise->channels, depthwise->taps, step, depthwise->is_signed, (const uint8_t *const *)taps,
-                                        depthwise->weights, depthwise->bias, out, &depthwise->byte_epilogue);
-    else
-        operation->kernels->depthwise_f32(pixels, depthwise->channels, depthwise->taps, step, (const float *const *)taps, depthwise->weights,
-                                          depthwise->bias, out, &depthwise->float_epilogue);
+    operation->kernels->depthwise_f32(pixels, depthwise->channels, depthwise->taps, step, (const float *const *)taps, depthwise->weights,
+                                      depthwise->bias, out, &depthwise->float_epilogue);
 }
 
 /* Pointers of the window of result (y, x); outside the image they go to padding. */
@@ -82,7 +75,7 @@ static void depthwise_execute(const struct operation *operation, void *const *da
     char *result = operation_output_data(operation, data, 0), *padding = scratch;
     size_t out_pixel = (size_t)depthwise->channels * depthwise->out_element_bytes;
     const void *taps[TAPS_MAX];
-    memset(padding, depthwise->padding, depthwise->padding_bytes);
+    memset(padding, 0, depthwise->padding_bytes);
     for (int32_t n = 0; n < in[0]; n++, image += (size_t)in[1] * (size_t)in[2] * (size_t)depthwise->channels * depthwise->element_bytes) {
         for (int32_t y = 0; y < out[1]; y++) {
             bool inside = rows_inside(operation, y);
@@ -110,36 +103,6 @@ static void find_inside(const struct operation *operation, struct depthwise *dep
         depthwise->last_inside = out;
 }
 
-static enum error_code prepare_bytes(struct operation *operation, struct depthwise *depthwise, struct arena *arena, struct error *error)
-{
-    const struct node *node = operation->node;
-    const struct value *input = operation_input(operation, 0), *weights = operation_input(operation, 1), *output = operation_output(operation, 0);
-    const struct value *bias_value = node->input_count > 2 && node->inputs[2] >= 0 ? operation_input(operation, 2) : NULL;
-    TRY(pack_check_bytes(node, input, weights, bias_value, output, depthwise->channels, error));
-    int16_t *wide = arena_allocate_array(arena, (size_t)(depthwise->taps * depthwise->channels) + KERNEL_OVERREAD_BYTES, sizeof *wide);
-    int32_t *bias = arena_allocate_array(arena, (size_t)depthwise->channels + KERNEL_OVERREAD_BYTES, sizeof *bias);
-    if (wide == NULL || bias == NULL)
-        return operator_fail(node, ERROR_LIMIT, error, "its weights need more memory than eddy allows");
-    for (int64_t c = 0; c < depthwise->channels; c++) {
-        int32_t zero = weights->quantization.zero_point[weights->quantization.count == 1 ? 0 : c];
-        uint32_t sum = 0; /* wraps, as the kernels' sums do */
-        for (int64_t t = 0; t < depthwise->taps; t++) {
-            int64_t i = t * depthwise->channels + c;
-            int32_t stored = weights->dtype == DTYPE_U8 ? ((const uint8_t *)weights->data)[i] : ((const int8_t *)weights->data)[i];
-            wide[i] = (int16_t)(stored - zero);
-            sum += (uint32_t)wide[i];
-        }
-        uint32_t start = bias_value != NULL ? (uint32_t)((const int32_t *)bias_value->data)[c] : 0;
-        bias[c] = (int32_t)(start - (uint32_t)input->quantization.zero_point[0] * sum);
-    }
-    depthwise->weights = wide;
-    depthwise->bias = bias;
-    depthwise->bytes = true;
-    depthwise->is_signed = input->dtype == DTYPE_I8;
-    depthwise->padding = (uint8_t)input->quantization.zero_point[0];
-    return pack_multipliers(arena, node, input, weights, output, 0, depthwise->channels, depthwise->channels, &depthwise->byte_epilogue, error);
-}
-
 enum error_code depthwise_prepare(struct operation *operation, struct arena *arena, struct error *error)
 {
     const struct node *node = operation->node;
@@ -147,23 +110,20 @@ enum error_code depthwise_prepare(struct operation *operation, struct arena *are
     const struct value *bias = node->input_count > 2 && node->inputs[2] >= 0 ? operation_input(operation, 2) : NULL;
     if (weights->data == NULL || (bias != NULL && bias->data == NULL))
         return operator_fail(node, ERROR_UNSUPPORTED, error, "weights or a bias that are not constant");
+    if (input->dtype != DTYPE_F32 || weights->dtype != DTYPE_F32 || (bias != NULL && bias->dtype != DTYPE_F32))
+        return depthwise_8_prepare(operation, arena, error);
     struct depthwise *depthwise = arena_allocate(arena, sizeof *depthwise);
     if (depthwise == NULL)
         return operator_fail(node, ERROR_LIMIT, error, "no memory");
     *depthwise = (struct depthwise){.taps = weights->shape.dims[0] * (int64_t)weights->shape.dims[1], .channels = weights->shape.dims[2],
                                     .element_bytes = dtype_bytes(input->dtype), .out_element_bytes = dtype_bytes(output->dtype)};
     find_inside(operation, depthwise);
-    bool floats = input->dtype == DTYPE_F32 && weights->dtype == DTYPE_F32 && output->dtype == DTYPE_F32;
-    if (floats && (bias == NULL || bias->dtype == DTYPE_F32)) {
-        float *zeros = bias == NULL ? arena_allocate_array(arena, (size_t)depthwise->channels, sizeof *zeros) : NULL;
-        if (bias == NULL && zeros == NULL)
-            return operator_fail(node, ERROR_LIMIT, error, "no memory");
-        depthwise->weights = weights->data;
-        depthwise->bias = bias != NULL ? bias->data : zeros;
-        depthwise->float_epilogue = pack_float_epilogue(node);
-    } else {
-        TRY(prepare_bytes(operation, depthwise, arena, error));
-    }
+    float *zeros = bias == NULL ? arena_allocate_array(arena, (size_t)depthwise->channels, sizeof *zeros) : NULL;
+    if (bias == NULL && zeros == NULL)
+        return operator_fail(node, ERROR_LIMIT, error, "no memory");
+    depthwise->weights = weights->data;
+    depthwise->bias = bias != NULL ? bias->data : zeros;
+    depthwise->float_epilogue = pack_float_epilogue(node);
     depthwise->padding_bytes = (size_t)depthwise->channels * depthwise->element_bytes + KERNEL_OVERREAD_BYTES;
     operation->scratch_bytes = depthwise->padding_bytes;
     operation->macs = (uint64_t)shape_elements(&output->shape) * (uint64_t)depthwise->taps;

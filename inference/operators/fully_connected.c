@@ -48,22 +48,13 @@ enum error_code fully_connected_prepare(struct operation *operation, struct aren
     const struct value *bias = node->input_count > 2 && node->inputs[2] >= 0 ? operation_input(operation, 2) : NULL;
     if (weights->data == NULL || (bias != NULL && bias->data == NULL))
         return operator_fail(node, ERROR_UNSUPPORTED, error, "weights or a bias that are not constant");
+    if (input->dtype != DTYPE_F32 || weights->dtype != DTYPE_F32 || (bias != NULL && bias->dtype != DTYPE_F32))
+        return fully_connected_8_prepare(operation, arena, error);
     struct fully_connected *layer = arena_allocate(arena, sizeof *layer);
     if (layer == NULL)
         return operator_fail(node, ERROR_LIMIT, error, "no memory");
     int64_t columns = weights->shape.dims[0], depth = weights->shape.dims[1];
-    bool floats = input->dtype == DTYPE_F32 && weights->dtype == DTYPE_F32 && output->dtype == DTYPE_F32;
-    if (floats && (bias == NULL || bias->dtype == DTYPE_F32)) {
-        TRY(pack_f32(&layer->packed, operation->kernels, arena, node, weights->data, bias != NULL ? bias->data : NULL, columns, 1, depth, error));
-    } else {
-        TRY(pack_check_bytes(node, input, weights, bias, output, columns, error));
-        for (int32_t i = 0; i < weights->quantization.count; i++) {
-            if (weights->quantization.zero_point[i] != (weights->dtype == DTYPE_U8 ? 128 : 0))
-                return operator_fail(node, ERROR_UNSUPPORTED, error, "weights with a zero point");
-        }
-        TRY(pack_8(&layer->packed, operation->kernels, arena, node, input, weights, output, weights->data, bias != NULL ? bias->data : NULL, 0,
-                   columns, 1, depth, error));
-    }
+    TRY(pack_f32(&layer->packed, operation->kernels, arena, node, weights->data, bias != NULL ? bias->data : NULL, columns, 1, depth, error));
     layer->rows = output->shape.dims[0];
     layer->depth = depth;
     layer->element_bytes = dtype_bytes(input->dtype);

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Convolution of bytes whose weights have a zero point (the older uint8 TFLite models): weights less their zero point need nine bits, which
+ * Convolution of bytes whose weights have a zero point of their own for each channel: weights less their zero point need nine bits, which
  * the byte kernels do not have, so they are kept as i16 and summed directly. */
-#include "inference/kernels/fixed_point.h"
-#include "inference/kernels/pack.h"
+#include "inference/kernels/pack_8.h"
 #include "inference/operators/families.h"
 
 struct wide_convolution {
     int16_t *weights;            /* [O][KH][KW][I/groups] */
     const int32_t *bias;         /* NULL: none */
-    struct byte_epilogue epilogue;
+    struct byte_results results;
 };
 
 static int32_t sum_pixel(const struct operation *operation, const struct wide_convolution *wide, const uint8_t *input, int32_t out_y, int32_t out_x,
@@ -19,7 +18,7 @@ static int32_t sum_pixel(const struct operation *operation, const struct wide_co
     const struct spatial *s = &operation->node->attributes.spatial;
     int32_t depth = in->shape.dims[3] / s->groups, group = channel / (out->shape.dims[3] / s->groups), zero = in->quantization.zero_point[0];
     const int16_t *w = wide->weights + (int64_t)channel * s->kernel[0] * s->kernel[1] * depth;
-    uint32_t sum = wide->bias != NULL ? (uint32_t)wide->bias[channel] : 0; /* wraps, as the kernels' sums do */
+    int32_t sum = wide->bias != NULL ? wide->bias[channel] : 0;
     for (int32_t ky = 0; ky < s->kernel[0]; ky++) {
         int32_t y = out_y * s->stride[0] - s->pad[0] + ky * s->dilation[0];
         for (int32_t kx = 0; kx < s->kernel[1]; kx++, w += depth) {
@@ -29,14 +28,14 @@ static int32_t sum_pixel(const struct operation *operation, const struct wide_co
             const uint8_t *pixel = input + ((int64_t)y * in->shape.dims[2] + x) * in->shape.dims[3] + (int64_t)group * depth;
             if (in->dtype == DTYPE_U8) {
                 for (int32_t k = 0; k < depth; k++)
-                    sum += (uint32_t)((pixel[k] - zero) * w[k]);
+                    sum += (pixel[k] - zero) * w[k];
             } else {
                 for (int32_t k = 0; k < depth; k++)
-                    sum += (uint32_t)(((int8_t)pixel[k] - zero) * w[k]);
+                    sum += ((int8_t)pixel[k] - zero) * w[k];
             }
         }
     }
-    return (int32_t)sum;
+    return sum;
 }
 
 static void wide_convolution_execute(const struct operation *operation, void *const *data, void *scratch)
@@ -49,10 +48,8 @@ static void wide_convolution_execute(const struct operation *operation, void *co
     for (int32_t n = 0; n < in->dims[0]; n++, input += dims_product(in, 1, 4)) {
         for (int64_t p = 0; p < (int64_t)out->dims[1] * out->dims[2]; p++) {
             for (int32_t c = 0; c < out->dims[3]; c++) {
-                struct fixed_multiplier fixed = {wide->epilogue.multiplier[c], wide->epilogue.shift[c]};
                 int32_t sum = sum_pixel(operation, wide, input, (int32_t)(p / out->dims[2]), (int32_t)(p % out->dims[2]), c);
-                int32_t x = fixed_add(fixed_multiply(sum, fixed), wide->epilogue.zero_point);
-                *output++ = (uint8_t)(x < wide->epilogue.low ? wide->epilogue.low : x > wide->epilogue.high ? wide->epilogue.high : x);
+                *output++ = byte_result(&wide->results, c, sum);
             }
         }
     }
@@ -75,7 +72,7 @@ enum error_code wide_convolution_prepare(struct operation *operation, struct are
     }
     wide->weights = widened;
     wide->bias = bias != NULL ? bias->data : NULL;
-    TRY(pack_multipliers(arena, node, operation_input(operation, 0), weights, output, 0, columns, columns, &wide->epilogue, error));
+    TRY(pack_8_results(&wide->results, arena, node, operation_input(operation, 0), weights, output, 0, columns, error));
     operation->macs = (uint64_t)shape_elements(&output->shape) * (uint64_t)(count / columns);
     operation->prepared = wide;
     operation->execute = wide_convolution_execute;

@@ -5,4 +5,5 @@
 #define VECTOR_ROWS 8
 #define KERNELS_SYMBOL kernels_neon
 #define KERNELS_NAME "neon"
+#define BYTE_KERNELS byte_kernels_neon
 #include "inference/kernels/vector.h"

@@ -5,4 +5,5 @@
 #define VECTOR_ROWS 6
 #define KERNELS_SYMBOL kernels_avx2
 #define KERNELS_NAME "avx2"
+#define BYTE_KERNELS byte_kernels_avx2
 #include "inference/kernels/vector.h"

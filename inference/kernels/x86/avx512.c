@@ -5,4 +5,5 @@
 #define VECTOR_ROWS 12
 #define KERNELS_SYMBOL kernels_avx512
 #define KERNELS_NAME "avx512"
+#define BYTE_KERNELS byte_kernels_avx512
 #include "inference/kernels/vector.h"

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * bytes.h: the kernels of 8-bit layers, one table per instruction set (struct kernels -> bytes).
+ *
+ * Inside a kernel every activation is u8: i8 inputs and results are turned by xor 0x80 (`flip`, `out_flip`) where they are read and
+ * written, and zero points and ranges are those of the u8 form (`+ 128`), so that the two types cost the same.
+ *
+ * All variants give the same bits: fixed_point.h's arithmetic. A variant may refuse sums of 2^30 and more and factors of 1 and more in its
+ * fast path; packing sees both (struct byte_columns, exact) and such layers go column by column through fixed_multiply. */
+#ifndef EDDY_INFERENCE_BYTES_H
+#define EDDY_INFERENCE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    BYTE_ROWS_MAX = 16,      /* stride of pointer tables: no variant computes more rows at once */
+    BYTE_COLUMNS_MAX = 32,   /* no variant has wider panels */
+    BYTE_SUMS_MAX = 1 << 30, /* magnitude that sums of a layer stay under, unless it is marked exact */
+    BYTE_LINES_MAX = 4,      /* depthwise: result rows at once */
+};
+
+/* How sums become results; one for a layer. */
+struct byte_results {
+    const int32_t *multiplier, *shift;   /* fixed_point.h's factor, one a column (channel) */
+    int32_t zero_point, low, high;       /* u8 form */
+    uint8_t out_flip;                    /* 0x80: results are i8 */
+    bool exact;                          /* only fixed_multiply is sure to be right */
+    bool positive;                       /* low >= zero_point: how negative results are rounded cannot be seen */
+};
+
+/* The columns of one panel, in order, as packing knows them. */
+struct byte_columns {
+    int count;                           /* <= the panel's width */
+    const int32_t *bias, *multiplier, *shift;
+};
+
+/* A tile of a matrix product over pointers (indirect convolution, Dukhan, arXiv 1907.02129):
+ * out[r * out_stride + c] = result(bias[c] + row_offsets[r] + sum over taps t, k of (inputs[t * BYTE_ROWS_MAX + r][k] ^ flip) * w[c][t][k]).
+ * Rows are read up to KERNEL_OVERREAD_BYTES behind their depth. The assembly reads this by offset: see x86/avx512vnni.c. */
+struct byte_tile {
+    const uint8_t *const *inputs;        /* [taps][BYTE_ROWS_MAX] */
+    int64_t taps, depth;                 /* depth: a multiple of byte_kernels.depth */
+    const char *panel;                   /* header, then [taps][depth / d][width][d] i8 weights, d = byte_kernels.depth */
+    uint8_t *out;
+    int64_t out_stride;                  /* bytes */
+    const int32_t *row_offsets;          /* [rows]; NULL: none */
+    int32_t *sums;                       /* the variant's own */
+    uint64_t mask;                       /* the variant's own */
+    uint32_t flips, zero_points, lows, highs, out_flips, positive; /* of byte_results, repeated over 32 bits (zero_points: 16) */
+    int32_t rows, columns, width;        /* columns of this panel that exist, of its width */
+    const struct byte_results *results;
+    int64_t first_column;                /* of the panel, in results->multiplier */
+};
+
+/* Depthwise: a line is `length` = pixels * channels results. Taps come in groups of four ("quads"): quads[(r * quad_step + g) * 4 + j]
+ * points to the input of result 0 of line r under tap j of group g; lines are dense, so result i reads [i]. */
+struct byte_depthwise {
+    const void *packed;
+    int lines, groups, quad_step;        /* lines <= BYTE_LINES_MAX */
+    int sets;                            /* 2: weights of nine bits, as the sum of two sets of i8 */
+    int64_t length, channels;
+    const uint8_t *const *quads;         /* u8 form already */
+    uint8_t *out;
+    int64_t out_stride;
+    const struct byte_results *results;
+};
+
+struct byte_depthwise_weights {
+    int64_t channels;
+    int groups, sets;
+    const int16_t *weights;              /* [groups * 4][channels], zero point taken off, 0 where a group has no tap */
+    const int32_t *bias;                 /* accounts for the input's zero point */
+    const int32_t *multiplier, *shift;
+};
+
+/* out[i] = a[i] and b[i] on a common scale, added: TFLite's reference_ops::Add (see binary.c), all in u8 form. */
+struct byte_kernels {
+    int rows;                            /* of a tile */
+    int columns, narrow_columns;         /* width of a panel; of the last one, where no more columns are left */
+    int depth;                           /* depth of a tap is padded to a multiple of this, with zero weights: 1, 2 or 4 */
+    size_t header_bytes;                 /* for each column of a panel's width */
+    void (*pack_header)(char *panel, int width, const struct byte_columns *columns);
+    int (*place)(int width, int column); /* where in a panel's row a column's weights lie */
+    void (*gemm)(struct byte_tile *tile);
+
+    size_t (*depthwise_bytes)(int64_t channels, int groups, int sets);
+    void (*pack_depthwise)(void *packed, const struct byte_depthwise_weights *weights);
+    void (*depthwise)(const struct byte_depthwise *lines);
+
+    /* target[i] = source[i] ^ flip; may write up to 63 bytes behind count */
+    void (*copy)(uint8_t *target, const uint8_t *source, int64_t count, uint8_t flip);
+    int32_t (*sum)(const uint8_t *source, int64_t count, uint8_t flip); /* of source[i] ^ flip */
+};
+
+extern const struct byte_kernels byte_kernels_scalar, byte_kernels_avx2, byte_kernels_avx512, byte_kernels_avx512vnni, byte_kernels_neon;
+
+/* The definition: sum to stored byte. */
+uint8_t byte_result(const struct byte_results *results, int64_t column, int32_t sum);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The reference of the 8-bit kernels: each as its definition reads. */
+#include "inference/kernels/bytes_plain.h"
+
+enum { ROWS = 4, COLUMNS = 8 };
+
+static void gemm(struct byte_tile *tile)
+{
+    const int32_t *bias = (const int32_t *)(const void *)tile->panel;
+    const int8_t *weights = (const int8_t *)tile->panel + tile->width * PLAIN_HEADER_BYTES;
+    uint8_t flip = (uint8_t)tile->flips;
+    for (int r = 0; r < tile->rows; r++) {
+        for (int c = 0; c < tile->columns; c++) {
+            uint32_t sum = (uint32_t)bias[c] + (tile->row_offsets != NULL ? (uint32_t)tile->row_offsets[r] : 0);
+            for (int64_t t = 0; t < tile->taps; t++) {
+                for (int64_t k = 0; k < tile->depth; k++)
+                    sum += (uint32_t)((tile->inputs[t * BYTE_ROWS_MAX + r][k] ^ flip) * weights[(t * tile->depth + k) * tile->width + c]);
+            }
+            tile->out[r * tile->out_stride + c] = byte_result(tile->results, tile->first_column + c, (int32_t)sum);
+        }
+    }
+}
+
+static void depthwise(const struct byte_depthwise *lines)
+{
+    const int32_t *bias = lines->packed;
+    const int16_t *weights = (const int16_t *)(const void *)(bias + lines->channels);
+    for (int r = 0; r < lines->lines; r++) {
+        const uint8_t *const *taps = lines->quads + r * lines->quad_step * 4;
+        for (int64_t i = 0; i < lines->length; i++) {
+            int64_t channel = i % lines->channels;
+            uint32_t sum = (uint32_t)bias[channel];
+            for (int t = 0; t < lines->groups * 4; t++)
+                sum += (uint32_t)(taps[t][i] * weights[t * lines->channels + channel]);
+            lines->out[r * lines->out_stride + i] = byte_result(lines->results, channel, (int32_t)sum);
+        }
+    }
+}
+
+static void copy(uint8_t *target, const uint8_t *source, int64_t count, uint8_t flip)
+{
+    for (int64_t i = 0; i < count; i++)
+        target[i] = source[i] ^ flip;
+}
+
+static int32_t sum(const uint8_t *source, int64_t count, uint8_t flip)
+{
+    int32_t total = 0;
+    for (int64_t i = 0; i < count; i++)
+        total += source[i] ^ flip;
+    return total;
+}
+
+const struct byte_kernels byte_kernels_scalar = {
+    .rows = ROWS, .columns = COLUMNS, .narrow_columns = COLUMNS, .depth = 1, .header_bytes = PLAIN_HEADER_BYTES,
+    .pack_header = plain_pack_header, .place = plain_place, .gemm = gemm, .depthwise_bytes = plain_depthwise_bytes,
+    .pack_depthwise = plain_pack_depthwise, .depthwise = depthwise, .copy = copy, .sum = sum,
+};

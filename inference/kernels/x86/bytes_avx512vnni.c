@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * 8-bit kernels with AVX-512 VNNI: the matrix product (gemm_8_avx512vnni.S, which also explains requantisation and the header of 16
+ * columns), copies and sums. Depthwise is in depthwise_8_avx512vnni.c. */
+#include "inference/kernels/x86/bytes_avx512vnni.h"
+
+#include "inference/kernels/fixed_point.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+enum { ROWS = 12, WIDE = 32, NARROW = 16, DEPTH = 4 };
+
+_Static_assert(offsetof(struct byte_tile, inputs) == 0 && offsetof(struct byte_tile, taps) == 8 && offsetof(struct byte_tile, depth) == 16 &&
+               offsetof(struct byte_tile, panel) == 24 && offsetof(struct byte_tile, out) == 32 && offsetof(struct byte_tile, out_stride) == 40 &&
+               offsetof(struct byte_tile, row_offsets) == 48 && offsetof(struct byte_tile, sums) == 56 && offsetof(struct byte_tile, mask) == 64 &&
+               offsetof(struct byte_tile, flips) == 72 && offsetof(struct byte_tile, zero_points) == 76 && offsetof(struct byte_tile, lows) == 80 &&
+               offsetof(struct byte_tile, highs) == 84 && offsetof(struct byte_tile, out_flips) == 88 && offsetof(struct byte_tile, positive) == 92,
+               "the offsets in gemm_8_avx512vnni.S");
+_Static_assert(BYTE_ROWS_MAX * sizeof(void *) == 128, "ROW_POINTERS in gemm_8_avx512vnni.S");
+
+typedef void tile_function(struct byte_tile *tile);
+tile_function gemm_8_1x32_avx512vnni, gemm_8_2x32_avx512vnni, gemm_8_3x32_avx512vnni, gemm_8_4x32_avx512vnni, gemm_8_5x32_avx512vnni,
+    gemm_8_6x32_avx512vnni, gemm_8_7x32_avx512vnni, gemm_8_8x32_avx512vnni, gemm_8_9x32_avx512vnni, gemm_8_10x32_avx512vnni,
+    gemm_8_11x32_avx512vnni, gemm_8_12x32_avx512vnni;
+tile_function gemm_8_1x16_avx512vnni, gemm_8_2x16_avx512vnni, gemm_8_3x16_avx512vnni, gemm_8_4x16_avx512vnni, gemm_8_5x16_avx512vnni,
+    gemm_8_6x16_avx512vnni, gemm_8_7x16_avx512vnni, gemm_8_8x16_avx512vnni, gemm_8_9x16_avx512vnni, gemm_8_10x16_avx512vnni,
+    gemm_8_11x16_avx512vnni, gemm_8_12x16_avx512vnni;
+
+static tile_function *const wide[ROWS + 1] = {
+    NULL, gemm_8_1x32_avx512vnni, gemm_8_2x32_avx512vnni, gemm_8_3x32_avx512vnni, gemm_8_4x32_avx512vnni, gemm_8_5x32_avx512vnni,
+    gemm_8_6x32_avx512vnni, gemm_8_7x32_avx512vnni, gemm_8_8x32_avx512vnni, gemm_8_9x32_avx512vnni, gemm_8_10x32_avx512vnni,
+    gemm_8_11x32_avx512vnni, gemm_8_12x32_avx512vnni,
+};
+static tile_function *const narrow[ROWS + 1] = {
+    NULL, gemm_8_1x16_avx512vnni, gemm_8_2x16_avx512vnni, gemm_8_3x16_avx512vnni, gemm_8_4x16_avx512vnni, gemm_8_5x16_avx512vnni,
+    gemm_8_6x16_avx512vnni, gemm_8_7x16_avx512vnni, gemm_8_8x16_avx512vnni, gemm_8_9x16_avx512vnni, gemm_8_10x16_avx512vnni,
+    gemm_8_11x16_avx512vnni, gemm_8_12x16_avx512vnni,
+};
+
+static int place(int width, int column)
+{
+    return width == NARROW ? column : column / 8 * 4 + column % 4 + column % 8 / 4 * 16;
+}
+
+void vnni_write_column(char *header, int element, int32_t bias, int32_t multiplier, int32_t shift)
+{
+    struct vnni_header *h = (struct vnni_header *)(void *)header;
+    int right = shift > 0 ? 0 : -shift;
+    uint64_t half = right > 0 ? 1ull << (right - 1) : 0;
+    h->bias[element] = (int32_t)((uint32_t)bias + VNNI_BIAS);
+    h->factor[element] = 2 * (uint32_t)multiplier;
+    h->constant[element % 2][element / 2] = (1ull << 31) + (half << 32) - ((uint64_t)(uint32_t)multiplier << 31);
+    h->shift[element] = right;
+    h->one[element] = right > 0;
+}
+
+static void pack_header(char *panel, int width, const struct byte_columns *columns)
+{
+    for (int c = 0; c < columns->count; c++) {
+        int at = place(width, c);
+        vnni_write_column(panel + at / 16 * sizeof(struct vnni_header), at % 16, columns->bias[c], columns->multiplier[c], columns->shift[c]);
+    }
+}
+
+static void gemm_exact(struct byte_tile *tile, tile_function *run)
+{
+    _Alignas(64) int32_t sums[ROWS][WIDE];
+    tile->sums = sums[0];
+    run(tile);
+    tile->sums = NULL;
+    for (int r = 0; r < tile->rows; r++) {
+        for (int c = 0; c < tile->columns; c++) {
+            int32_t sum = (int32_t)((uint32_t)sums[r][place(tile->width, c)] - VNNI_BIAS);
+            tile->out[r * tile->out_stride + c] = byte_result(tile->results, tile->first_column + c, sum);
+        }
+    }
+}
+
+static void gemm(struct byte_tile *tile)
+{
+    tile_function *run = tile->width == WIDE ? wide[tile->rows] : narrow[tile->rows];
+    tile->mask = (1ull << tile->columns) - 1;
+    if (tile->results->exact)
+        gemm_exact(tile, run);
+    else
+        run(tile);
+}
+
+static void copy(uint8_t *target, const uint8_t *source, int64_t count, uint8_t flip)
+{
+    __m512i flips = _mm512_set1_epi8((char)flip);
+    int64_t i = 0;
+    for (; i + 64 <= count; i += 64)
+        _mm512_storeu_si512(target + i, _mm512_xor_si512(_mm512_loadu_si512(source + i), flips));
+    __mmask64 rest = (1ull << (count - i)) - 1;
+    _mm512_mask_storeu_epi8(target + i, rest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(rest, source + i), flips));
+}
+
+static int32_t sum(const uint8_t *source, int64_t count, uint8_t flip)
+{
+    __m512i flips = _mm512_set1_epi8((char)flip), zero = _mm512_setzero_si512(), total = zero;
+    int64_t i = 0;
+    for (; i + 64 <= count; i += 64)
+        total = _mm512_add_epi64(total, _mm512_sad_epu8(_mm512_xor_si512(_mm512_loadu_si512(source + i), flips), zero));
+    __mmask64 rest = (1ull << (count - i)) - 1;
+    __m512i last = _mm512_maskz_mov_epi8(rest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(rest, source + i), flips));
+    return (int32_t)_mm512_reduce_add_epi64(_mm512_add_epi64(total, _mm512_sad_epu8(last, zero)));
+}
+
+const struct byte_kernels byte_kernels_avx512vnni = {
+    .rows = ROWS, .columns = WIDE, .narrow_columns = NARROW, .depth = DEPTH, .header_bytes = sizeof(struct vnni_header) / 16,
+    .pack_header = pack_header, .place = place, .gemm = gemm, .depthwise_bytes = vnni_depthwise_bytes, .pack_depthwise = vnni_pack_depthwise,
+    .depthwise = vnni_depthwise, .copy = copy, .sum = sum,
+};

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Depthwise convolution of bytes with AVX-512 VNNI, 64 results at a time: the 64 inputs of four taps are interleaved once, so that
+ * vpdpbusd adds all four taps of 16 results. Where lines of results overlap in their inputs (quad_step 1), the interleaved inputs serve
+ * up to four lines.
+ *
+ * A line is flat: result i belongs to channel i % channels. A block holds the weights and constants of 64 results in a row; they repeat
+ * after `channels / gcd(channels, 64)` blocks. Where these would be too many, each pixel is done apart, in blocks from channel 0 on.
+ * Block: 4 struct vnni_header (of positions 16 L + 4 g + k, for vector g, lane L, element k: the order that unpacks give), then weights
+ * [sets][groups][4 vectors][64] i8. */
+#include "inference/kernels/x86/bytes_avx512vnni.h"
+
+#include <immintrin.h>
+
+enum { BLOCK = 64, BLOCKS_MAX = 17 };
+
+struct blocks {
+    int64_t count, step; /* results from one use of a block to the next */
+    size_t bytes;
+    bool flat;
+};
+
+static int64_t common_divisor(int64_t a, int64_t b)
+{
+    while (b != 0) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+static struct blocks plan_blocks(int64_t channels, int groups, int sets)
+{
+    struct blocks blocks = {.count = channels / common_divisor(channels, BLOCK), .flat = true};
+    blocks.bytes = 4 * sizeof(struct vnni_header) + (size_t)sets * (size_t)groups * 4 * 64;
+    if (channels % BLOCK != 0 && blocks.count > BLOCKS_MAX) {
+        blocks.flat = false;
+        blocks.count = (channels + BLOCK - 1) / BLOCK;
+    }
+    blocks.step = blocks.flat ? blocks.count * BLOCK : channels;
+    return blocks;
+}
+
+size_t vnni_depthwise_bytes(int64_t channels, int groups, int sets)
+{
+    struct blocks blocks = plan_blocks(channels, groups, sets);
+    return (size_t)blocks.count * blocks.bytes;
+}
+
+static int position_of(int vector, int element)
+{
+    return element / 4 * 16 + vector * 4 + element % 4;
+}
+
+static void pack_position(char *block, int vector, int element, const struct byte_depthwise_weights *weights, int64_t channel)
+{
+    vnni_write_column(block + (size_t)vector * sizeof(struct vnni_header), element, weights->bias[channel], weights->multiplier[channel],
+                      weights->shift[channel]);
+    int8_t *target = (int8_t *)block + 4 * sizeof(struct vnni_header) + vector * 64 + element * 4;
+    for (int tap = 0; tap < weights->groups * 4; tap++) {
+        int32_t rest = weights->weights[tap * weights->channels + channel];
+        for (int set = 0; set < weights->sets; set++) {
+            int32_t part = rest > 127 ? 127 : rest < -128 ? -128 : rest;
+            target[((size_t)set * (size_t)weights->groups + (size_t)tap / 4) * 256 + (size_t)tap % 4] = (int8_t)part;
+            rest -= part;
+        }
+    }
+}
+
+void vnni_pack_depthwise(void *packed, const struct byte_depthwise_weights *weights)
+{
+    struct blocks blocks = plan_blocks(weights->channels, weights->groups, weights->sets);
+    for (int64_t b = 0; b < blocks.count; b++) {
+        for (int i = 0; i < BLOCK; i++) {
+            int vector = i % 16 / 4, element = i / 16 * 4 + i % 4;
+            int64_t position = b * BLOCK + position_of(vector, element);
+            if (blocks.flat || position < weights->channels)
+                pack_position((char *)packed + (size_t)b * blocks.bytes, vector, element, weights, position % weights->channels);
+        }
+    }
+}
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Four bytes, one of each input, of 16 positions in each of four vectors. */
+INLINE void interleave(const uint8_t *const *quad, int64_t at, __m512i four[4])
+{
+    __m512i a = _mm512_loadu_si512(quad[0] + at), b = _mm512_loadu_si512(quad[1] + at);
+    __m512i c = _mm512_loadu_si512(quad[2] + at), d = _mm512_loadu_si512(quad[3] + at);
+    __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
+    __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
+    four[0] = _mm512_unpacklo_epi16(ab_low, cd_low);
+    four[1] = _mm512_unpackhi_epi16(ab_low, cd_low);
+    four[2] = _mm512_unpacklo_epi16(ab_high, cd_high);
+    four[3] = _mm512_unpackhi_epi16(ab_high, cd_high);
+}
+
+/* See gemm_8_avx512vnni.S. */
+INLINE __m512i requantize(__m512i y, const struct vnni_header *h, const bool positive)
+{
+    __m512i factor = _mm512_loadu_si512(h->factor);
+    __m512i even = _mm512_add_epi64(_mm512_mul_epu32(y, factor), _mm512_loadu_si512(h->constant[0]));
+    __m512i odd = _mm512_add_epi64(_mm512_mul_epu32(_mm512_srli_epi64(y, 32), _mm512_srli_epi64(factor, 32)), _mm512_loadu_si512(h->constant[1]));
+    __m512i high = (__m512i)_mm512_mask_movehdup_ps((__m512)odd, 0x5555, (__m512)even);
+    if (!positive) {
+        __mmask16 negative = _mm512_cmplt_epu32_mask(y, _mm512_set1_epi32((int)VNNI_BIAS));
+        high = _mm512_mask_sub_epi32(high, negative, high, _mm512_loadu_si512(h->one));
+    }
+    return _mm512_srav_epi32(high, _mm512_loadu_si512(h->shift));
+}
+
+struct finish {
+    __m512i zero_point, low, high, flip;
+};
+
+INLINE __m512i pack_bytes(const __m512i v[4], const struct finish *finish)
+{
+    __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(v[0], v[1]), finish->zero_point);
+    __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(v[2], v[3]), finish->zero_point);
+    __m512i bytes = _mm512_packus_epi16(first, second);
+    return _mm512_xor_si512(_mm512_min_epu8(_mm512_max_epu8(bytes, finish->low), finish->high), finish->flip);
+}
+
+INLINE void finish_lines(__m512i sums[][4], const int lines, const bool positive, const struct vnni_header *headers, const struct finish *finish,
+                         uint8_t *out, int64_t out_stride, __mmask64 mask)
+{
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; g++) {
+#pragma GCC unroll 4
+        for (int r = 0; r < lines; r++)
+            sums[r][g] = requantize(sums[r][g], &headers[g], positive);
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < lines; r++)
+        _mm512_mask_storeu_epi8(out + r * out_stride, mask, pack_bytes(sums[r], finish));
+}
+
+INLINE void start_lines(__m512i sums[][4], const int lines, const struct vnni_header *headers)
+{
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; g++) {
+#pragma GCC unroll 4
+        for (int r = 0; r < lines; r++)
+            sums[r][g] = _mm512_loadu_si512(headers[g].bias);
+    }
+}
+
+/* 64 results of `lines` lines of a kernel of three groups; each interleaved input line serves up to three of them. */
+INLINE void chunk_of_three(const struct byte_depthwise *call, const int lines, const bool positive, const char *block, const struct finish *finish,
+                           int64_t at, __mmask64 mask)
+{
+    const struct vnni_header *headers = (const struct vnni_header *)(const void *)block;
+    const char *weights = block + 4 * sizeof *headers;
+    __m512i sums[BYTE_LINES_MAX][4];
+    start_lines(sums, lines, headers);
+#pragma GCC unroll 6
+    for (int i = 0; i < lines + 2; i++) {
+        __m512i four[4];
+        interleave(call->quads + 4 * i, at, four);
+#pragma GCC unroll 3
+        for (int k = 0; k < 3; k++) {
+            if (i - k < 0 || i - k >= lines)
+                continue;
+#pragma GCC unroll 4
+            for (int g = 0; g < 4; g++)
+                sums[i - k][g] = _mm512_dpbusd_epi32(sums[i - k][g], four[g], _mm512_loadu_si512(weights + k * 256 + g * 64));
+        }
+    }
+    finish_lines(sums, lines, positive, headers, finish, call->out + at, call->out_stride, mask);
+}
+
+INLINE void sum_chunk(const struct byte_depthwise *call, const uint8_t *const *quads, const char *block, int64_t at, __m512i sums[4])
+{
+    const char *weights = block + 4 * sizeof(struct vnni_header);
+    for (int n = 0; n < call->groups; n++, weights += 256) {
+        __m512i four[4];
+        interleave(quads + 4 * n, at, four);
+        for (int set = 0; set < call->sets; set++) {
+#pragma GCC unroll 4
+            for (int g = 0; g < 4; g++)
+                sums[g] = _mm512_dpbusd_epi32(sums[g], four[g], _mm512_loadu_si512(weights + (set * call->groups) * 256 + g * 64));
+        }
+    }
+}
+
+/* 64 results of one line, any kernel. */
+INLINE void chunk_of_any(const struct byte_depthwise *call, int line, const bool positive, const char *block, const struct finish *finish, int64_t at,
+                         __mmask64 mask)
+{
+    const struct vnni_header *headers = (const struct vnni_header *)(const void *)block;
+    __m512i sums[1][4];
+    start_lines(sums, 1, headers);
+    sum_chunk(call, call->quads + 4 * line * call->quad_step, block, at, sums[0]);
+    finish_lines(sums, 1, positive, headers, finish, call->out + line * call->out_stride + at, call->out_stride, mask);
+}
+
+static void chunk_exact(const struct byte_depthwise *call, int line, const char *block, int64_t at, __mmask64 mask)
+{
+    const struct vnni_header *headers = (const struct vnni_header *)(const void *)block;
+    _Alignas(64) int32_t stored[4][16];
+    __m512i sums[1][4];
+    start_lines(sums, 1, headers);
+    sum_chunk(call, call->quads + 4 * line * call->quad_step, block, at, sums[0]);
+    for (int g = 0; g < 4; g++)
+        _mm512_store_si512(stored[g], sums[0][g]);
+    for (int i = 0; i < BLOCK; i++) {
+        if ((mask >> i & 1) == 0)
+            continue;
+        int32_t sum = (int32_t)((uint32_t)stored[i % 16 / 4][i / 16 * 4 + i % 4] - VNNI_BIAS);
+        call->out[line * call->out_stride + at + i] = byte_result(call->results, (at + i) % call->channels, sum);
+    }
+}
+
+/* Every use of every block: body sees block, at, mask. */
+#define FOR_EACH_CHUNK(call, body)                                                                                        \
+    do {                                                                                                                  \
+        struct blocks blocks = plan_blocks(call->channels, call->groups, call->sets);                                     \
+        const char *block = call->packed;                                                                                 \
+        for (int64_t b = 0; b < blocks.count; b++, block += blocks.bytes) {                                               \
+            for (int64_t at = b * BLOCK; at < call->length; at += blocks.step) {                                          \
+                int64_t left = blocks.flat ? call->length - at : call->channels - b * BLOCK;                              \
+                __mmask64 mask = left >= BLOCK ? ~0ull : (1ull << left) - 1;                                              \
+                body;                                                                                                     \
+            }                                                                                                             \
+        }                                                                                                                 \
+    } while (0)
+
+#define DEFINE_LINES(name, body)                                                               \
+    static void name(const struct byte_depthwise *call, const struct finish *finish)            \
+    {                                                                                          \
+        FOR_EACH_CHUNK(call, body);                                                            \
+    }
+
+DEFINE_LINES(three_4_positive, chunk_of_three(call, 4, true, block, finish, at, mask))
+DEFINE_LINES(three_4_signed, chunk_of_three(call, 4, false, block, finish, at, mask))
+DEFINE_LINES(three_3_signed, chunk_of_three(call, 3, false, block, finish, at, mask))
+DEFINE_LINES(three_2_signed, chunk_of_three(call, 2, false, block, finish, at, mask))
+DEFINE_LINES(three_1_signed, chunk_of_three(call, 1, false, block, finish, at, mask))
+
+static void any_positive(const struct byte_depthwise *call, const struct finish *finish)
+{
+    for (int line = 0; line < call->lines; line++)
+        FOR_EACH_CHUNK(call, chunk_of_any(call, line, true, block, finish, at, mask));
+}
+
+static void any_signed(const struct byte_depthwise *call, const struct finish *finish)
+{
+    for (int line = 0; line < call->lines; line++)
+        FOR_EACH_CHUNK(call, chunk_of_any(call, line, false, block, finish, at, mask));
+}
+
+static void any_exact(const struct byte_depthwise *call)
+{
+    for (int line = 0; line < call->lines; line++)
+        FOR_EACH_CHUNK(call, chunk_exact(call, line, block, at, mask));
+}
+
+void vnni_depthwise(const struct byte_depthwise *call)
+{
+    const struct byte_results *results = call->results;
+    if (results->exact) {
+        any_exact(call);
+        return;
+    }
+    struct finish finish = {_mm512_set1_epi16((short)results->zero_point), _mm512_set1_epi8((char)results->low), _mm512_set1_epi8((char)results->high),
+                            _mm512_set1_epi8((char)results->out_flip)};
+    bool three = call->quad_step == 1 && call->groups == 3 && call->sets == 1;
+    if (!three && results->positive)
+        any_positive(call, &finish);
+    else if (!three)
+        any_signed(call, &finish);
+    else if (call->lines == 4 && results->positive)
+        three_4_positive(call, &finish);
+    else if (call->lines == 4)
+        three_4_signed(call, &finish);
+    else if (call->lines == 3)
+        three_3_signed(call, &finish);
+    else if (call->lines == 2)
+        three_2_signed(call, &finish);
+    else
+        three_1_signed(call, &finish);
+}
