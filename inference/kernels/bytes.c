@@ -11,6 +11,15 @@ uint8_t byte_result(const struct byte_results *results, int64_t column, int32_t 
     return (uint8_t)(x < results->low ? results->low : x > results->high ? results->high : x) ^ results->out_flip;
 }
 
+uint8_t byte_add_result(const struct byte_add *add, uint8_t a, uint8_t b)
+{
+    int32_t scaled_a = fixed_multiply(((a ^ add->a_flip) - add->a_zero) * (1 << 20), (struct fixed_multiplier){add->a_multiplier, add->a_shift});
+    int32_t scaled_b = fixed_multiply(((b ^ add->b_flip) - add->b_zero) * (1 << 20), (struct fixed_multiplier){add->b_multiplier, add->b_shift});
+    int32_t sum = (int32_t)((uint32_t)scaled_a + (uint32_t)(add->sign_b * scaled_b));
+    int64_t x = (int64_t)fixed_multiply(sum, (struct fixed_multiplier){add->out_multiplier, add->out_shift}) + add->out_zero;
+    return (uint8_t)(x < add->low ? add->low : x > add->high ? add->high : x) ^ add->out_flip;
+}
+
 void plain_pack_header(char *panel, int width, const struct byte_columns *columns)
 {
     int32_t *header = (int32_t *)(void *)panel;

@@ -5,8 +5,8 @@
  * Inside a kernel every activation is u8: i8 inputs and results are turned by xor 0x80 (`flip`, `out_flip`) where they are read and
  * written, and zero points and ranges are those of the u8 form (`+ 128`), so that the two types cost the same.
  *
- * All variants give the same bits: fixed_point.h's arithmetic. A variant may refuse sums of 2^30 and more and factors of 1 and more in its
- * fast path; packing sees both (struct byte_columns, exact) and such layers go column by column through fixed_multiply. */
+ * All variants give the same bits: fixed_point.h's arithmetic. Fast paths need factors below 1 and sums that stay half a step of the result
+ * away from overflow; packing sees where that is not sure (byte_results.exact) and such layers go result by result through fixed_multiply. */
 #ifndef EDDY_INFERENCE_BYTES_H
 #define EDDY_INFERENCE_BYTES_H
 
@@ -17,7 +17,6 @@
 enum {
     BYTE_ROWS_MAX = 16,      /* stride of pointer tables: no variant computes more rows at once */
     BYTE_COLUMNS_MAX = 32,   /* no variant has wider panels */
-    BYTE_SUMS_MAX = 1 << 30, /* magnitude that sums of a layer stay under, unless it is marked exact */
     BYTE_LINES_MAX = 4,      /* depthwise: result rows at once */
 };
 
@@ -75,7 +74,19 @@ struct byte_depthwise_weights {
     const int32_t *multiplier, *shift;
 };
 
-/* out[i] = a[i] and b[i] on a common scale, added: TFLite's reference_ops::Add (see binary.c), all in u8 form. */
+/* Sum of two tensors: both inputs to a common scale, 20 bits up, then to the result's (TFLite's reference_ops::Add):
+ * ((a - zero) << 20) * factor + ((b - zero) << 20) * factor, times the result's factor, each step by fixed_multiply. In u8 form. */
+struct byte_add {
+    int32_t a_zero, b_zero, out_zero, low, high;
+    int32_t a_multiplier, a_shift, b_multiplier, b_shift, out_multiplier, out_shift;
+    int32_t sign_b;                      /* -1: b is subtracted */
+    uint8_t a_flip, b_flip, out_flip;
+    /* out = round(a * a_factor + b * b_factor + offset) in f32, fused and to even: taken where `linear`, which the caller has proved for all
+     * 65,536 pairs */
+    float a_factor, b_factor, offset;
+    bool linear;
+};
+
 struct byte_kernels {
     int rows;                            /* of a tile */
     int columns, narrow_columns;         /* width of a panel; of the last one, where no more columns are left */
@@ -92,11 +103,19 @@ struct byte_kernels {
     /* target[i] = source[i] ^ flip; may write up to 63 bytes behind count */
     void (*copy)(uint8_t *target, const uint8_t *source, int64_t count, uint8_t flip);
     int32_t (*sum)(const uint8_t *source, int64_t count, uint8_t flip); /* of source[i] ^ flip */
+    /* out[c] = largest, sums[c] = sum of pixels[p][c] ^ flip over p < count; out is turned back by flip */
+    void (*pixels_max)(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, uint8_t *out);
+    void (*pixels_sum)(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, int32_t *sums);
+    /* target[i * planes + p] = source[p * count + i] */
+    void (*interleave)(uint8_t *target, const uint8_t *source, int64_t planes, int64_t count);
+    void (*add)(const uint8_t *a, const uint8_t *b, uint8_t *out, int64_t count, const struct byte_add *add);
+    bool adds_linear;                    /* `add` has a path for byte_add.linear */
 };
 
 extern const struct byte_kernels byte_kernels_scalar, byte_kernels_avx2, byte_kernels_avx512, byte_kernels_avx512vnni, byte_kernels_neon;
 
-/* The definition: sum to stored byte. */
+/* The definitions: sum to stored byte; two stored bytes to a stored byte. */
+uint8_t byte_add_result(const struct byte_add *add, uint8_t a, uint8_t b);
 uint8_t byte_result(const struct byte_results *results, int64_t column, int32_t sum);
 
 #endif

@@ -63,13 +63,24 @@ enum error_code pack_8_results(struct byte_results *results, struct arena *arena
     results->low += offset;
     results->high += offset;
     results->positive = results->low >= results->zero_point;
+    results->exact = results->zero_point < 0 || results->zero_point > 255;
     return ERROR_NONE;
 }
 
-void pack_8_bound(struct byte_results *results, int64_t channel, int64_t largest)
+bool pack_8_bound(struct byte_results *results, int64_t channel, int64_t low, int64_t high, bool may_be_constant, int32_t *constant)
 {
-    bool zero_point_fits = results->zero_point >= 0 && results->zero_point <= 255;
-    results->exact = results->exact || results->shift[channel] > 0 || largest >= BYTE_SUMS_MAX || !zero_point_fits;
+    int32_t shift = results->shift[channel], *multipliers = (int32_t *)(uintptr_t)results->multiplier, *shifts = (int32_t *)(uintptr_t)results->shift;
+    int64_t half = shift < 0 ? 1ll << (-shift - 1) : 0, largest = -low > high ? -low : high;
+    if (shift <= 0 && largest + half <= INT32_MAX)
+        return false;
+    if (may_be_constant && largest <= INT32_MAX && byte_result(results, channel, (int32_t)low) == byte_result(results, channel, (int32_t)high)) {
+        *constant = 2 * ((byte_result(results, channel, (int32_t)low) ^ results->out_flip) - results->zero_point);
+        multipliers[channel] = 1 << 30; /* 1/2 */
+        shifts[channel] = 0;
+        return true;
+    }
+    results->exact = true;
+    return false;
 }
 
 static void fill_tile(struct packed_8 *packed, const struct value *input)
@@ -82,20 +93,25 @@ static void fill_tile(struct packed_8 *packed, const struct value *input)
         .positive = results->positive};
 }
 
-/* One column's weights into its panel; their sum and the sum of their magnitudes. */
-static void pack_column(const struct packed_8 *packed, int8_t *panel, int width, int place, const int8_t *stored, uint8_t flip, int64_t *sum,
-                        int64_t *magnitude)
+/* What a column's weights (as i8) can add to a sum. */
+static void bound_column(const struct packed_8 *packed, const int8_t *stored, uint8_t flip, int64_t *sum, int64_t *low, int64_t *high)
+{
+    *sum = *low = *high = 0;
+    for (int64_t k = 0; k < packed->taps * packed->depth; k++) {
+        int32_t w = (int8_t)((uint8_t)stored[k] ^ flip) - packed->weight_zero;
+        *sum += w;
+        *low += w < 0 ? 255 * w : 0;
+        *high += w > 0 ? 255 * w : 0;
+    }
+}
+
+static void pack_column(const struct packed_8 *packed, int8_t *panel, int width, int place, const int8_t *stored, uint8_t flip)
 {
     int64_t group = packed->kernels->depth;
-    *sum = *magnitude = 0;
     for (int64_t t = 0; t < packed->taps; t++) {
         int8_t *target = panel + t * packed->tile.depth * width + place * group;
-        for (int64_t k = 0; k < packed->depth; k++) {
-            int8_t w = (int8_t)((uint8_t)stored[t * packed->depth + k] ^ flip);
-            target[k / group * group * width + k % group] = w;
-            *sum += w;
-            *magnitude += w < 0 ? -w : w;
-        }
+        for (int64_t k = 0; k < packed->depth; k++)
+            target[k / group * group * width + k % group] = (int8_t)((uint8_t)stored[t * packed->depth + k] ^ flip);
     }
 }
 
@@ -114,6 +130,7 @@ enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kerne
     TRY(pack_8_results(&packed->results, arena, node, input, weights, output, first, columns, error));
     (void)pack_8_weight_zero(weights, &packed->weight_zero);
     fill_tile(packed, input);
+    uint8_t weight_flip = weights->dtype == DTYPE_U8 ? 0x80 : 0;
     int32_t input_zero = input->quantization.zero_point[0] + (input->dtype == DTYPE_I8 ? 128 : 0);
     for (int64_t p = 0; p < panels; p++) {
         int width = p == panels - 1 && narrow ? kernels->narrow_columns : kernels->columns;
@@ -122,13 +139,13 @@ enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kerne
         char *panel = data + (size_t)p * panel_bytes;
         int32_t starts[BYTE_COLUMNS_MAX];
         for (int c = 0; c < count; c++) {
-            int64_t column = p * kernels->columns + c, sum, magnitude;
-            pack_column(packed, (int8_t *)panel + (size_t)width * kernels->header_bytes, width, kernels->place(width, c),
-                        stored + column * taps * depth, weights->dtype == DTYPE_U8 ? 0x80 : 0, &sum, &magnitude);
-            int64_t start = (bias != NULL ? bias[column] : 0) - input_zero * (sum - packed->weight_zero * taps * depth);
-            int64_t zero = packed->weight_zero < 0 ? -packed->weight_zero : packed->weight_zero;
-            pack_8_bound(&packed->results, column, (start < 0 ? -start : start) + 255 * (magnitude + zero * taps * depth));
+            int64_t column = p * kernels->columns + c, sum, low, high;
+            const int8_t *from = stored + column * taps * depth;
+            bound_column(packed, from, weight_flip, &sum, &low, &high);
+            int64_t start = (bias != NULL ? bias[column] : 0) - input_zero * sum;
             starts[c] = (int32_t)(uint32_t)start;
+            if (!pack_8_bound(&packed->results, column, start + low, start + high, packed->weight_zero == 0, &starts[c]))
+                pack_column(packed, (int8_t *)panel + (size_t)width * kernels->header_bytes, width, kernels->place(width, c), from, weight_flip);
         }
         struct byte_columns part = {count, starts, packed->results.multiplier + p * kernels->columns, packed->results.shift + p * kernels->columns};
         kernels->pack_header(panel, width, &part);

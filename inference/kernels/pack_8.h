@@ -40,8 +40,10 @@ void packed_8_run(const struct packed_8 *packed, int count, const struct byte_ro
 MUST_CHECK enum error_code pack_8_results(struct byte_results *results, struct arena *arena, const struct node *node, const struct value *input,
                                           const struct value *weights, const struct value *output, int64_t first, int64_t channels,
                                           struct error *error);
-/* A channel whose sums stay within +-largest: marks results as exact where no fast path may be taken. */
-void pack_8_bound(struct byte_results *results, int64_t channel, int64_t largest);
+/* For a channel whose sums stay in low .. high: marks results as exact where no fast path may be taken. Where no fast path may be taken but
+ * all sums give the same result (channels that training has left dead have tiny scales and huge biases): true, and a factor and the sum
+ * *constant that give it; the caller then leaves the weights zero. */
+bool pack_8_bound(struct byte_results *results, int64_t channel, int64_t low, int64_t high, bool may_be_constant, int32_t *constant);
 
 /* Checks that types and quantisations of a byte layer are what the kernels compute with. */
 MUST_CHECK enum error_code pack_8_check(const struct node *node, const struct value *input, const struct value *weights, const struct value *bias,

@@ -254,6 +254,8 @@ static void prepare_quantized(const struct operation *operation, struct binary *
 
 enum error_code binary_prepare(struct operation *operation, struct arena *arena, struct error *error)
 {
+    if (add_8_fits(operation))
+        return add_8_prepare(operation, arena, error);
     struct binary *binary = arena_allocate(arena, sizeof *binary);
     const struct node *node = operation->node;
     const struct value *a = operation_input(operation, 0), *b = operation_input(operation, 1), *out = operation_output(operation, 0);

@@ -23,7 +23,7 @@ struct convolution_8 {
     const int64_t *distances;    /* [taps]: bytes from a window's first input to each tap */
     const uint8_t *padding;      /* a pixel of zero points */
     int32_t frame_top, frame_left, image_height, image_width;
-    bool framed;
+    bool framed, direct;         /* direct: results lie as their inputs do (1x1, stride 1) */
     uint8_t zero;
     int block_tiles;
     size_t table_bytes, offsets_bytes; /* of a block, in scratch; the frame follows */
@@ -50,6 +50,13 @@ static void patch_window(const struct convolution_8 *convolution, int32_t top, i
                 *entry = convolution->padding;
         }
     }
+}
+
+static void point_pixels(const struct convolution_8 *convolution, const uint8_t *image, int64_t first, int rows, const uint8_t **table)
+{
+    image += first * convolution->channels;
+    for (int r = 0; r < rows; r++, image += convolution->channels)
+        table[r] = image;
 }
 
 static void point_tile(const struct convolution_8 *convolution, const uint8_t *image, int64_t first, int rows, const uint8_t **table)
@@ -98,7 +105,10 @@ static void run_tiles(const struct convolution_8 *convolution, int64_t group, co
             int64_t pixel = tile * rows + (tile < longer ? tile : longer);
             block[count] = (struct byte_rows){.inputs = tables + count * table_entries, .rows = (int)rows + (tile < longer),
                                               .offsets = offsets + count * BYTE_ROWS_MAX, .out = output + pixel * convolution->out_channels};
-            point_tile(convolution, image, pixel, block[count].rows, tables + count * table_entries);
+            if (convolution->direct)
+                point_pixels(convolution, image, pixel, block[count].rows, tables + count * table_entries);
+            else
+                point_tile(convolution, image, pixel, block[count].rows, tables + count * table_entries);
         }
         packed_8_run(packed, count, block, convolution->out_channels);
     }
@@ -202,6 +212,8 @@ enum error_code convolution_8_prepare(struct operation *operation, struct arena 
         .groups = groups, .group_count = spatial->groups, .group_depth = in[3] / spatial->groups, .group_columns = out[3] / spatial->groups,
         .batch = in[0], .height = in[1], .width = in[2], .image_height = in[1], .image_width = in[2], .channels = in[3], .out_height = out[1],
         .out_width = out[2], .out_channels = out[3], .spatial = *spatial, .zero = (uint8_t)input->quantization.zero_point[0]};
+    convolution->direct = spatial->kernel[0] == 1 && spatial->kernel[1] == 1 && spatial->stride[0] == 1 && spatial->stride[1] == 1 &&
+                          (spatial->pad[0] | spatial->pad[1] | spatial->pad[2] | spatial->pad[3]) == 0;
     if (in[3] <= FEW_CHANNELS && spatial->groups == 1 && spatial->dilation[1] == 1 && spatial->kernel[1] > 1)
         make_frame(convolution);
     TRY(pack_groups(operation, convolution, arena, error));

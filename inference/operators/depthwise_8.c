@@ -195,18 +195,22 @@ static enum error_code pack_weights(const struct operation *operation, struct de
     int32_t largest = 0;
     for (int64_t c = 0; c < channels; c++) {
         int32_t zero = weights->quantization.zero_point[weights->quantization.count == 1 ? 0 : c];
-        int64_t sum = 0, magnitude = 0;
+        int64_t sum = 0, low = 0, high = 0;
         for (int64_t t = 0; t < depthwise->taps; t++) {
             int64_t i = t * channels + c;
             int32_t w = (weights->dtype == DTYPE_U8 ? ((const uint8_t *)weights->data)[i] : ((const int8_t *)weights->data)[i]) - zero;
             wide[tap_place(depthwise, t) * channels + c] = (int16_t)w;
             sum += w;
-            magnitude += w < 0 ? -w : w;
+            low += w < 0 ? 255 * w : 0;
+            high += w > 0 ? 255 * w : 0;
             largest = w > largest ? w : w < -128 && -w > largest ? -w : largest;
         }
         int64_t start = (bias_value != NULL ? ((const int32_t *)bias_value->data)[c] : 0) - depthwise->zero * sum;
         bias[c] = (int32_t)(uint32_t)start;
-        pack_8_bound(&depthwise->results, c, (start < 0 ? -start : start) + 255 * magnitude);
+        if (!pack_8_bound(&depthwise->results, c, start + low, start + high, true, &bias[c]))
+            continue;
+        for (int64_t t = 0; t < slots; t++)
+            wide[t * channels + c] = 0;
     }
     struct byte_depthwise_weights all = {.channels = channels, .groups = depthwise->call.groups, .weights = wide, .bias = bias,
                                          .sets = largest <= 127 ? 1 : largest <= NINE_BITS_MAX ? 2 : 3,

@@ -169,7 +169,7 @@ static void transpose_tiles(const struct operation *operation, void *const *data
 static bool is_matrix_transpose(const struct value *in, const int32_t *order, int64_t shape[3])
 {
     int rank = in->shape.rank, split = -1;
-    if (dtype_bytes(in->dtype) != 4 || rank < 2 || order[0] != 0)
+    if ((dtype_bytes(in->dtype) != 4 && dtype_bytes(in->dtype) != 1) || rank < 2 || order[0] != 0)
         return false;
     for (int i = 2; i < rank && split < 0; i++) {
         bool fits = true;
@@ -190,7 +190,12 @@ enum error_code transpose_prepare(struct operation *operation, struct arena *are
     const struct value *in = operation_input(operation, 0);
     const int32_t *order = operation->node->attributes.transpose.order;
     int64_t source[TENSOR_RANK_MAX], strides[TENSOR_RANK_MAX], shape[3];
-    if (is_matrix_transpose(in, order, shape)) {
+    bool matrix = is_matrix_transpose(in, order, shape);
+    if (matrix && (shape[1] == 1 || shape[2] == 1))
+        return reshape_prepare(operation, arena, error);
+    if (matrix && dtype_bytes(in->dtype) == 1)
+        return transpose_8_prepare(operation, arena, shape, error);
+    if (matrix) {
         int64_t *kept = arena_allocate(arena, sizeof shape);
         if (kept == NULL)
             return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");

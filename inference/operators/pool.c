@@ -15,6 +15,8 @@ struct pool {
     int32_t low, high;                 /* bytes: range of the result */
     float float_low, float_high;
     bool requantized;
+    bool finished;                     /* bytes: the largest is stored as it is */
+    size_t sums_bytes;                 /* in scratch; bytes: pointers to a window's pixels follow */
 };
 
 static void keep_quantization(const struct value *in, struct value *out)
@@ -79,28 +81,6 @@ static void sum_window_f32(const struct pool *pool, const struct shape *in, cons
     }
 }
 
-static void sum_window_8(const struct pool *pool, const struct value *in, const uint8_t *image, int32_t top, int32_t left, int32_t *sums)
-{
-    const struct spatial *s = &pool->spatial;
-    const int32_t *dims = in->shape.dims;
-    bool is_signed = in->dtype == DTYPE_I8;
-    for (int32_t c = 0; c < dims[3]; c++)
-        sums[c] = pool->average ? 0 : INT32_MIN;
-    for (int32_t ky = 0; ky < s->kernel[0]; ky++) {
-        int32_t y = top + ky * s->dilation[0];
-        for (int32_t kx = 0; kx < s->kernel[1]; kx++) {
-            int32_t x = left + kx * s->dilation[1];
-            if (y < 0 || y >= dims[1] || x < 0 || x >= dims[2])
-                continue;
-            const uint8_t *pixel = image + ((int64_t)y * dims[2] + x) * dims[3];
-            for (int32_t c = 0; c < dims[3]; c++) {
-                int32_t stored = is_signed ? (int8_t)pixel[c] : pixel[c];
-                sums[c] = pool->average ? sums[c] + stored : stored > sums[c] ? stored : sums[c];
-            }
-        }
-    }
-}
-
 /* How many positions the average divides by. */
 static int32_t divisor(const struct pool *pool, const struct shape *in, int32_t top, int32_t left)
 {
@@ -136,6 +116,47 @@ static void finish_8(const struct pool *pool, const struct value *in, const stru
     }
 }
 
+/* Pointers to the pixels of a window that lie inside the image. */
+static int64_t point_window(const struct pool *pool, const struct value *in, const uint8_t *image, int32_t top, int32_t left, const uint8_t **pixels)
+{
+    const struct spatial *s = &pool->spatial;
+    const int32_t *dims = in->shape.dims;
+    int64_t count = 0;
+    for (int32_t ky = 0; ky < s->kernel[0]; ky++) {
+        int32_t y = top + ky * s->dilation[0];
+        for (int32_t kx = 0; kx < s->kernel[1]; kx++) {
+            int32_t x = left + kx * s->dilation[1];
+            if (y >= 0 && y < dims[1] && x >= 0 && x < dims[2])
+                pixels[count++] = image + ((int64_t)y * dims[2] + x) * dims[3];
+        }
+    }
+    return count;
+}
+
+static void pool_window_8(const struct operation *operation, const struct pool *pool, const uint8_t *image, int32_t top, int32_t left, int32_t count,
+                          void *scratch, uint8_t *out)
+{
+    const struct value *in = operation_input(operation, 0), *result = operation_output(operation, 0);
+    const struct byte_kernels *kernels = operation->kernels->bytes;
+    int32_t channels = in->shape.dims[3];
+    uint8_t flip = in->dtype == DTYPE_I8 ? 0x80 : 0;
+    int32_t *sums = scratch;
+    const uint8_t **pixels = (const uint8_t **)(void *)((char *)scratch + pool->sums_bytes);
+    int64_t inside = point_window(pool, in, image, top, left, pixels);
+    if (!pool->average) {
+        kernels->pixels_max(pixels, inside, channels, flip, out);
+        if (pool->finished)
+            return;
+        for (int32_t c = 0; c < channels; c++)
+            sums[c] = flip != 0 ? (int8_t)out[c] : out[c];
+    } else {
+        kernels->pixels_sum(pixels, inside, channels, flip, sums);
+        for (int32_t c = 0; c < channels; c++)
+            sums[c] -= (int32_t)inside * flip;
+    }
+    finish_8(pool, in, result, sums, count, out);
+}
+
 static void pool_execute(const struct operation *operation, void *const *data, void *scratch)
 {
     const struct pool *pool = operation->prepared;
@@ -152,8 +173,7 @@ static void pool_execute(const struct operation *operation, void *const *data, v
                     sum_window_f32(pool, &in->shape, (const float *)(const void *)image, top, left, scratch);
                     finish_f32(pool, scratch, in->shape.dims[3], count, (float *)(void *)result);
                 } else {
-                    sum_window_8(pool, in, (const uint8_t *)image, top, left, scratch);
-                    finish_8(pool, in, out, scratch, count, (uint8_t *)result);
+                    pool_window_8(operation, pool, (const uint8_t *)image, top, left, count, scratch, (uint8_t *)result);
                 }
             }
         }
@@ -181,7 +201,12 @@ static enum error_code prepare(struct operation *operation, struct arena *arena,
         fixed_activation_range(operation->node->activation, out, &pool->low, &pool->high);
         pool->requantized = in->quantization.scale[0] != out->quantization.scale[0] || in->quantization.zero_point[0] != out->quantization.zero_point[0];
     }
-    operation->scratch_bytes = (size_t)in->shape.dims[3] * sizeof(float);
+    pool->finished = bytes && !pool->average && !pool->requantized && pool->low == (in->dtype == DTYPE_U8 ? 0 : -128) &&
+                     pool->high == (in->dtype == DTYPE_U8 ? 255 : 127);
+    pool->sums_bytes = ((size_t)in->shape.dims[3] * sizeof(float) + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+    int64_t window = (int64_t)(spatial->kernel[0] < in->shape.dims[1] ? spatial->kernel[0] : in->shape.dims[1]) *
+                     (spatial->kernel[1] < in->shape.dims[2] ? spatial->kernel[1] : in->shape.dims[2]);
+    operation->scratch_bytes = pool->sums_bytes + (bytes ? (size_t)window * sizeof(void *) : 0);
     operation->prepared = pool;
     operation->execute = pool_execute;
     return ERROR_NONE;

@@ -141,6 +141,26 @@ static bool has_activation(enum operator_kind kind)
     return kind == OPERATOR_CONV || kind == OPERATOR_DEPTHWISE_CONV || kind == OPERATOR_FULLY_CONNECTED || kind == OPERATOR_ADD;
 }
 
+/* quantise(reshape(x)) as reshape(quantise(x)), so that the quantise meets the operator that made x. */
+static void swap_with_reshape(struct graph *graph, const struct graph_uses *uses, struct node *quantize)
+{
+    int32_t between = quantize->inputs[0], result = quantize->outputs[0];
+    struct node *reshape = producer_of(graph, between);
+    if (reshape == NULL || reshape->kind != OPERATOR_RESHAPE || uses->count[between] != 1 || graph->values[result].quantization.count != 1 ||
+        graph->values[reshape->inputs[0]].data != NULL || uses->count[reshape->inputs[0]] != 1)
+        return;
+    struct value *moved = &graph->values[between];
+    moved->dtype = graph->values[result].dtype;
+    moved->quantization = graph->values[result].quantization;
+    moved->shape = graph->values[reshape->inputs[0]].shape;
+    quantize->inputs[0] = reshape->inputs[0];
+    quantize->outputs[0] = between;
+    reshape->inputs[0] = between;
+    reshape->outputs[0] = result;
+    moved->producer = (int32_t)(quantize - graph->nodes);
+    graph->values[result].producer = (int32_t)(reshape - graph->nodes);
+}
+
 enum error_code pass_quantize(struct graph *graph, struct error *error)
 {
     struct graph_uses uses;
@@ -149,6 +169,7 @@ enum error_code pass_quantize(struct graph *graph, struct error *error)
         struct node *quantize = &graph->nodes[n];
         if (quantize->kind != OPERATOR_QUANTIZE || quantize->removed)
             continue;
+        swap_with_reshape(graph, &uses, quantize);
         const struct value *result = &graph->values[quantize->outputs[0]];
         int32_t value = quantize->inputs[0];
         struct node *node = producer_of(graph, value);

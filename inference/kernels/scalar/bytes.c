@@ -52,8 +52,47 @@ static int32_t sum(const uint8_t *source, int64_t count, uint8_t flip)
     return total;
 }
 
+static void pixels_max(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, uint8_t *out)
+{
+    for (int64_t c = 0; c < channels; c++)
+        out[c] = 0;
+    for (int64_t p = 0; p < count; p++) {
+        for (int64_t c = 0; c < channels; c++) {
+            uint8_t x = pixels[p][c] ^ flip;
+            out[c] = x > out[c] ? x : out[c];
+        }
+    }
+    for (int64_t c = 0; c < channels; c++)
+        out[c] ^= flip;
+}
+
+static void pixels_sum(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, int32_t *sums)
+{
+    for (int64_t c = 0; c < channels; c++)
+        sums[c] = 0;
+    for (int64_t p = 0; p < count; p++) {
+        for (int64_t c = 0; c < channels; c++)
+            sums[c] += pixels[p][c] ^ flip;
+    }
+}
+
+static void interleave(uint8_t *target, const uint8_t *source, int64_t planes, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        for (int64_t p = 0; p < planes; p++)
+            target[i * planes + p] = source[p * count + i];
+    }
+}
+
+static void add(const uint8_t *a, const uint8_t *b, uint8_t *out, int64_t count, const struct byte_add *add)
+{
+    for (int64_t i = 0; i < count; i++)
+        out[i] = byte_add_result(add, a[i], b[i]);
+}
+
 const struct byte_kernels byte_kernels_scalar = {
     .rows = ROWS, .columns = COLUMNS, .narrow_columns = COLUMNS, .depth = 1, .header_bytes = PLAIN_HEADER_BYTES,
     .pack_header = plain_pack_header, .place = plain_place, .gemm = gemm, .depthwise_bytes = plain_depthwise_bytes,
     .pack_depthwise = plain_pack_depthwise, .depthwise = depthwise, .copy = copy, .sum = sum,
+    .pixels_max = pixels_max, .pixels_sum = pixels_sum, .interleave = interleave, .add = add,
 };

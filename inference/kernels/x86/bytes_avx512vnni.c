@@ -5,6 +5,7 @@
 #include "inference/kernels/x86/bytes_avx512vnni.h"
 
 #include "inference/kernels/fixed_point.h"
+#include "inference/kernels/x86/elementwise_8_avx512.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -50,7 +51,7 @@ void vnni_write_column(char *header, int element, int32_t bias, int32_t multipli
     uint64_t half = right > 0 ? 1ull << (right - 1) : 0;
     h->bias[element] = (int32_t)((uint32_t)bias + VNNI_BIAS);
     h->factor[element] = 2 * (uint32_t)multiplier;
-    h->constant[element % 2][element / 2] = (1ull << 31) + (half << 32) - ((uint64_t)(uint32_t)multiplier << 31);
+    h->constant[element % 2][element / 2] = (1ull << 31) + (half << 32) - ((uint64_t)(uint32_t)multiplier << 32);
     h->shift[element] = right;
     h->one[element] = right > 0;
 }
@@ -112,4 +113,5 @@ const struct byte_kernels byte_kernels_avx512vnni = {
     .rows = ROWS, .columns = WIDE, .narrow_columns = NARROW, .depth = DEPTH, .header_bytes = sizeof(struct vnni_header) / 16,
     .pack_header = pack_header, .place = place, .gemm = gemm, .depthwise_bytes = vnni_depthwise_bytes, .pack_depthwise = vnni_pack_depthwise,
     .depthwise = vnni_depthwise, .copy = copy, .sum = sum,
+    .pixels_max = avx512_pixels_max, .pixels_sum = avx512_pixels_sum, .interleave = avx512_interleave, .add = avx512_add, .adds_linear = true,
 };

@@ -6,7 +6,7 @@
 
 #include "inference/kernels/bytes.h"
 
-#define VNNI_BIAS (1u << 30)
+#define VNNI_BIAS (1u << 31)
 
 struct vnni_header {
     int32_t bias[16];        /* + VNNI_BIAS */

@@ -8,15 +8,15 @@
  * Product: vpdpbusd multiplies four u8 of a row, broadcast, with four i8 of each of 16 columns. The xor that turns i8 into u8 runs on
  * ports that vpdpbusd does not use, so it costs nothing, and u8 inputs (flip 0) take the same way.
  *
- * Requantisation, exact (fixed_point.h), for sums x in (-2^30, 2^30), a factor multiplier / 2^31 >> shift and half = 2^shift / 2:
+ * Requantisation, exact (fixed_point.h), for sums x with |x| + half < 2^31, a factor multiplier / 2^31 >> shift and half = 2^shift / 2:
  *     high   = (x * multiplier + 2^30) >> 31
  *     result = (high + half - (high < 0 and shift > 0)) >> shift
- * The bias carries 2^30, so that y = x + 2^30 is not negative and the unsigned 32 x 32 -> 64 bit multiplication serves:
- *     high + half = upper half of (y * 2 multiplier + constant),  constant = 2^31 + half 2^32 - 2^31 multiplier  (modulo 2^64)
+ * The bias carries 2^31, so that y = x + 2^31 is not negative and the unsigned 32 x 32 -> 64 bit multiplication serves:
+ *     high + half = upper half of (y * 2 multiplier + constant),  constant = 2^31 + half 2^32 - 2^32 multiplier  (modulo 2^64)
  * A negative x gives high <= 0; at high = 0 taking one off half does not change the quotient, so x < 0 may stand for high < 0. Where the
  * clamp hides negative results (tile->positive) the correction is left out. Even and odd lanes are multiplied apart and merged by vmovshdup.
  *
- * Header of a panel, for each vector of 16 columns, 384 bytes: bias + 2^30 [16 x i32], 2 multiplier [16 x u32], constants of the even, of the
+ * Header of a panel, for each vector of 16 columns, 384 bytes: bias + 2^31 [16 x i32], 2 multiplier [16 x u32], constants of the even, of the
  * odd columns [8 x i64 each], shift [16 x i32], 1 where shift > 0 [16 x i32].
  *
  * Order of columns: saturating packs work within 128-bit lanes, so with two vectors column 8 L + e is element 4 L + e of the first vector
@@ -53,8 +53,8 @@ quads_of_rows:      /* rows r and r + 1 lie in turns of 8 bytes */
 dwords_of_rows:     /* rows r to r + 3 lie in turns of 4 bytes */
     .long 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15
     .balign 4
-two_to_30:
-    .long 0x40000000
+two_to_31:
+    .long 0x80000000
 
     .text
 
@@ -142,7 +142,7 @@ two_to_30:
     vpsravd zmm\accumulator, zmm5, zmm4
 .endm
 
-/* besides: zmm6: one where shift > 0; zmm7: 2^30 */
+/* besides: zmm6: one where shift > 0; zmm7: 2^31 */
 .macro requantize_one_signed accumulator
     vpcmpud k2, zmm\accumulator, zmm7, 1
     vpsrlq zmm5, zmm\accumulator, 32
@@ -411,7 +411,7 @@ two_to_30:
   .endif
     jmp 2f
 8:
-    vpbroadcastd zmm7, dword ptr two_to_30[rip]
+    vpbroadcastd zmm7, dword ptr two_to_31[rip]
     vmovdqu64 zmm6, zmmword ptr [r14 + 320]
     load_factors 0
     each_row \count, requantize_first_signed

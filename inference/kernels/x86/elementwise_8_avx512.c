@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inference/kernels/x86/elementwise_8_avx512.h"
+
+#include <immintrin.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+static __mmask64 rest_mask(int64_t left)
+{
+    return left >= 64 ? ~0ull : (1ull << left) - 1;
+}
+
+void avx512_pixels_max(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, uint8_t *out)
+{
+    __m512i flips = _mm512_set1_epi8((char)flip);
+    for (int64_t c = 0; c < channels; c += 64) {
+        __mmask64 mask = rest_mask(channels - c);
+        __m512i largest = _mm512_setzero_si512();
+        for (int64_t p = 0; p < count; p++)
+            largest = _mm512_max_epu8(largest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, pixels[p] + c), flips));
+        _mm512_mask_storeu_epi8(out + c, mask, _mm512_xor_si512(largest, flips));
+    }
+}
+
+/* Sums of up to 256 pixels fit 16 bits. */
+INLINE void sum_block(const uint8_t *const *pixels, int64_t count, int64_t at, __mmask64 mask, __m512i flips, __m512i sums[4])
+{
+    __m512i low = _mm512_setzero_si512(), high = low;
+    for (int64_t p = 0; p < count; p++) {
+        __m512i x = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, pixels[p] + at), flips);
+        low = _mm512_add_epi16(low, _mm512_cvtepu8_epi16(_mm512_castsi512_si256(x)));
+        high = _mm512_add_epi16(high, _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(x, 1)));
+    }
+    sums[0] = _mm512_add_epi32(sums[0], _mm512_cvtepu16_epi32(_mm512_castsi512_si256(low)));
+    sums[1] = _mm512_add_epi32(sums[1], _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(low, 1)));
+    sums[2] = _mm512_add_epi32(sums[2], _mm512_cvtepu16_epi32(_mm512_castsi512_si256(high)));
+    sums[3] = _mm512_add_epi32(sums[3], _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(high, 1)));
+}
+
+void avx512_pixels_sum(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, int32_t *sums)
+{
+    __m512i flips = _mm512_set1_epi8((char)flip);
+    for (int64_t c = 0; c < channels; c += 64) {
+        __mmask64 mask = rest_mask(channels - c);
+        __m512i total[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+        for (int64_t p = 0; p < count; p += 256)
+            sum_block(pixels + p, count - p < 256 ? count - p : 256, c, mask, flips, total);
+        for (int i = 0; i < 4; i++)
+            _mm512_mask_storeu_epi32(sums + c + 16 * i, (__mmask16)(mask >> (16 * i)), total[i]);
+    }
+}
+
+/* 16 pixels of three planes: each of the three results takes bytes of all planes by three shuffles. */
+INLINE __m128i pick(__m128i first, __m128i second, __m128i third, const int8_t picks[3][16])
+{
+    __m128i a = _mm_shuffle_epi8(first, _mm_loadu_si128((const __m128i *)(const void *)picks[0]));
+    __m128i b = _mm_shuffle_epi8(second, _mm_loadu_si128((const __m128i *)(const void *)picks[1]));
+    __m128i c = _mm_shuffle_epi8(third, _mm_loadu_si128((const __m128i *)(const void *)picks[2]));
+    return _mm_or_si128(_mm_or_si128(a, b), c);
+}
+
+static void interleave_three(uint8_t *target, const uint8_t *source, int64_t count)
+{
+    int8_t picks[3][3][16];
+    for (int i = 0; i < 48; i++) {
+        for (int plane = 0; plane < 3; plane++)
+            picks[i / 16][plane][i % 16] = (int8_t)(i % 3 == plane ? i / 3 : -1);
+    }
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16, target += 48) {
+        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(source + i));
+        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(source + count + i));
+        __m128i c = _mm_loadu_si128((const __m128i *)(const void *)(source + 2 * count + i));
+        for (int part = 0; part < 3; part++)
+            _mm_storeu_si128((__m128i *)(void *)(target + 16 * part), pick(a, b, c, picks[part]));
+    }
+    for (; i < count; i++) {
+        for (int plane = 0; plane < 3; plane++)
+            *target++ = source[plane * count + i];
+    }
+}
+
+void avx512_interleave(uint8_t *target, const uint8_t *source, int64_t planes, int64_t count)
+{
+    enum { RUN = 64 }; /* of a plane: what is written stays in the first cache until all planes have been there */
+    if (planes == 3) {
+        interleave_three(target, source, count);
+        return;
+    }
+    for (int64_t first = 0; first < count; first += RUN) {
+        int64_t last = first + RUN < count ? first + RUN : count;
+        for (int64_t p = 0; p < planes; p++) {
+            for (int64_t i = first; i < last; i++)
+                target[i * planes + p] = source[p * count + i];
+        }
+    }
+}
+
+/* fixed_multiply of 16 numbers by a factor whose shift is not to the left: (x * multiplier + 2^30) >> 31, then rounded half away from zero. */
+INLINE __m512i multiply_right(__m512i x, int32_t multiplier, int32_t right)
+{
+    __m512i factor = _mm512_set1_epi64(multiplier), rounding = _mm512_set1_epi64(1ll << 30);
+    __m512i even = _mm512_srli_epi64(_mm512_add_epi64(_mm512_mul_epi32(x, factor), rounding), 31);
+    __m512i odd = _mm512_slli_epi64(_mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), factor), rounding), 1);
+    __m512i high = _mm512_mask_blend_epi32(0xAAAA, even, odd);
+    if (right == 0)
+        return high;
+    __m512i sign = _mm512_srai_epi32(high, 31);
+    return _mm512_srav_epi32(_mm512_add_epi32(_mm512_add_epi32(high, _mm512_set1_epi32((int32_t)(1u << (right - 1)))), sign), _mm512_set1_epi32(right));
+}
+
+INLINE __m512i add_exactly(__m128i a, __m128i b, const struct byte_add *add)
+{
+    __m512i x = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_cvtepu8_epi32(a), _mm512_set1_epi32(add->a_zero)), 20);
+    __m512i y = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_cvtepu8_epi32(b), _mm512_set1_epi32(add->b_zero)), 20);
+    x = multiply_right(x, add->a_multiplier, -add->a_shift);
+    y = multiply_right(y, add->b_multiplier, -add->b_shift);
+    __m512i sum = add->sign_b < 0 ? _mm512_sub_epi32(x, y) : _mm512_add_epi32(x, y);
+    return multiply_right(sum, add->out_multiplier, -add->out_shift);
+}
+
+INLINE __m512i add_linearly(__m128i a, __m128i b, __m512 a_factor, __m512 b_factor, __m512 offset)
+{
+    __m512 x = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(a)), y = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(b));
+    return _mm512_cvtps_epi32(_mm512_fmadd_ps(x, a_factor, _mm512_fmadd_ps(y, b_factor, offset)));
+}
+
+INLINE void add_blocks(const uint8_t *a, const uint8_t *b, uint8_t *out, int64_t count, const struct byte_add *add, const bool linear)
+{
+    __m512 a_factor = _mm512_set1_ps(add->a_factor), b_factor = _mm512_set1_ps(add->b_factor), offset = _mm512_set1_ps(add->offset);
+    __m512i a_flip = _mm512_set1_epi8((char)add->a_flip), b_flip = _mm512_set1_epi8((char)add->b_flip), out_flip = _mm512_set1_epi8((char)add->out_flip);
+    __m512i low = _mm512_set1_epi8((char)add->low), high = _mm512_set1_epi8((char)add->high);
+    __m512i zero = _mm512_set1_epi16((short)(linear ? 0 : add->out_zero)), order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    for (int64_t i = 0; i < count; i += 64) {
+        __mmask64 mask = rest_mask(count - i);
+        __m512i x = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, a + i), a_flip), y = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, b + i), b_flip);
+        __m128i xs[4] = {_mm512_castsi512_si128(x), _mm512_extracti32x4_epi32(x, 1), _mm512_extracti32x4_epi32(x, 2), _mm512_extracti32x4_epi32(x, 3)};
+        __m128i ys[4] = {_mm512_castsi512_si128(y), _mm512_extracti32x4_epi32(y, 1), _mm512_extracti32x4_epi32(y, 2), _mm512_extracti32x4_epi32(y, 3)};
+        __m512i v[4];
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++)
+            v[k] = linear ? add_linearly(xs[k], ys[k], a_factor, b_factor, offset) : add_exactly(xs[k], ys[k], add);
+        __m512i bytes = _mm512_packus_epi16(_mm512_adds_epi16(_mm512_packs_epi32(v[0], v[1]), zero), _mm512_adds_epi16(_mm512_packs_epi32(v[2], v[3]), zero));
+        bytes = _mm512_xor_si512(_mm512_min_epu8(_mm512_max_epu8(bytes, low), high), out_flip);
+        _mm512_mask_storeu_epi8(out + i, mask, _mm512_permutexvar_epi32(order, bytes));
+    }
+}
+
+void avx512_add(const uint8_t *a, const uint8_t *b, uint8_t *out, int64_t count, const struct byte_add *add)
+{
+    if (add->linear) {
+        add_blocks(a, b, out, count, add, true);
+    } else if (add->a_shift <= 0 && add->b_shift <= 0 && add->out_shift <= 0) {
+        add_blocks(a, b, out, count, add, false);
+    } else {
+        for (int64_t i = 0; i < count; i++)
+            out[i] = byte_add_result(add, a[i], b[i]);
+    }
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sum or difference of two byte tensors of the same shape (residual connections), with the kernels of kernels/bytes.h. Where the set has a
+ * linear path, each layer tries it on all pairs of bytes once: taken only where every result is the same. */
+#include "inference/kernels/bytes.h"
+#include "inference/kernels/fixed_point.h"
+#include "inference/operators/families.h"
+
+#include <string.h>
+
+struct add_8 {
+    const struct byte_kernels *kernels;
+    struct byte_add add;
+    int64_t count;
+};
+
+static void add_8_execute(const struct operation *operation, void *const *data, void *scratch)
+{
+    const struct add_8 *layer = operation->prepared;
+    (void)scratch;
+    layer->kernels->add(operation_input_data(operation, data, 0), operation_input_data(operation, data, 1), operation_output_data(operation, data, 0),
+                        layer->count, &layer->add);
+}
+
+static bool is_linear(const struct add_8 *layer, const uint8_t *expected)
+{
+    uint8_t a[256], b[256], seen[256];
+    for (int i = 0; i < 256; i++)
+        b[i] = (uint8_t)i;
+    for (int i = 0; i < 256; i++) {
+        memset(a, i, sizeof a);
+        layer->kernels->add(a, b, seen, 256, &layer->add);
+        if (memcmp(seen, expected + i * 256, 256) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Ties and results next to them may fall on the other side in f32: a nudge can bring all of them to the side where they belong. */
+static void try_linear(struct add_8 *layer, const struct value *a, const struct value *b, const struct value *out, uint8_t *expected)
+{
+    static const double nudges[] = {0, 0x1p-12, -0x1p-12, 0x1p-15, -0x1p-15, 0x1p-16, -0x1p-16};
+    struct byte_add *add = &layer->add;
+    uint8_t bytes[256];
+    for (int i = 0; i < 256; i++)
+        bytes[i] = (uint8_t)i;
+    for (int i = 0; i < 256; i++) {
+        uint8_t same[256];
+        memset(same, i, sizeof same);
+        layer->kernels->add(same, bytes, expected + i * 256, 256, add);
+    }
+    double a_factor = (double)a->quantization.scale[0] / (double)out->quantization.scale[0];
+    double b_factor = add->sign_b * (double)b->quantization.scale[0] / (double)out->quantization.scale[0];
+    add->a_factor = (float)a_factor;
+    add->b_factor = (float)b_factor;
+    add->linear = true;
+    for (size_t i = 0; i < sizeof nudges / sizeof nudges[0]; i++) {
+        add->offset = (float)(add->out_zero - add->a_zero * a_factor - add->b_zero * b_factor + nudges[i]);
+        if (is_linear(layer, expected))
+            return;
+    }
+    add->linear = false;
+}
+
+static void fill_add(const struct node *node, const struct value *a, const struct value *b, const struct value *out, struct byte_add *add)
+{
+    double a_scale = (double)a->quantization.scale[0], b_scale = (double)b->quantization.scale[0], out_scale = (double)out->quantization.scale[0];
+    double twice_max = 2 * (a_scale > b_scale ? a_scale : b_scale);
+    int32_t offset = a->dtype == DTYPE_I8 ? 128 : 0;
+    struct fixed_multiplier a_factor = fixed_multiplier_from(a_scale / twice_max), b_factor = fixed_multiplier_from(b_scale / twice_max);
+    struct fixed_multiplier out_factor = fixed_multiplier_from(twice_max / ((1 << 20) * out_scale));
+    *add = (struct byte_add){
+        .a_zero = a->quantization.zero_point[0] + offset, .b_zero = b->quantization.zero_point[0] + offset,
+        .out_zero = out->quantization.zero_point[0] + offset, .a_multiplier = a_factor.multiplier, .a_shift = a_factor.shift,
+        .b_multiplier = b_factor.multiplier, .b_shift = b_factor.shift, .out_multiplier = out_factor.multiplier, .out_shift = out_factor.shift,
+        .sign_b = node->kind == OPERATOR_SUB ? -1 : 1, .a_flip = (uint8_t)offset, .b_flip = (uint8_t)offset, .out_flip = (uint8_t)offset};
+    fixed_activation_range(node->activation, out, &add->low, &add->high);
+    add->low += offset;
+    add->high += offset;
+}
+
+bool add_8_fits(const struct operation *operation)
+{
+    const struct value *a = operation_input(operation, 0), *b = operation_input(operation, 1), *out = operation_output(operation, 0);
+    bool bytes = (a->dtype == DTYPE_I8 || a->dtype == DTYPE_U8) && b->dtype == a->dtype && out->dtype == a->dtype;
+    bool adds = operation->node->kind == OPERATOR_ADD || operation->node->kind == OPERATOR_SUB;
+    if (!bytes || !adds || a->quantization.count != 1 || b->quantization.count != 1 || out->quantization.count != 1)
+        return false;
+    int32_t low = a->dtype == DTYPE_U8 ? 0 : -128;
+    const struct value *all[] = {a, b, out};
+    for (int i = 0; i < 3; i++) {
+        int32_t zero = all[i]->quantization.zero_point[0];
+        if (zero < low || zero > low + 255 || !shape_equal(&all[i]->shape, &out->shape))
+            return false;
+    }
+    return true;
+}
+
+enum error_code add_8_prepare(struct operation *operation, struct arena *arena, struct error *error)
+{
+    const struct value *a = operation_input(operation, 0), *b = operation_input(operation, 1), *out = operation_output(operation, 0);
+    struct add_8 *layer = arena_allocate(arena, sizeof *layer);
+    uint8_t *expected = operation->kernels->bytes->adds_linear ? arena_allocate(arena, 1 << 16) : NULL;
+    if (layer == NULL || (expected == NULL && operation->kernels->bytes->adds_linear))
+        return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");
+    layer->kernels = operation->kernels->bytes;
+    layer->count = shape_elements(&out->shape);
+    fill_add(operation->node, a, b, out, &layer->add);
+    if (expected != NULL)
+        try_linear(layer, a, b, out, expected);
+    operation->prepared = layer;
+    operation->execute = add_8_execute;
+    operation->in_place = true;
+    return ERROR_NONE;
+}
