@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 list(APPEND EDDY_INFERENCE_SOURCES kernels/kernels.c kernels/pack.c kernels/pack_8.c kernels/bytes.c kernels/scalar/reference.c kernels/scalar/bytes.c
   operators/spatial.c operators/convolution.c operators/convolution_8.c operators/wide_convolution.c
-  operators/depthwise.c operators/depthwise_8.c operators/fully_connected.c operators/fully_connected_8.c operators/pool.c)
+  operators/depthwise.c operators/depthwise_8.c operators/fully_connected.c operators/fully_connected_8.c operators/pool.c operators/pool_8.c)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND EDDY_INFERENCE_SOURCES kernels/x86/avx2.c kernels/x86/avx512.c kernels/x86/avx512vnni.c
     kernels/x86/bytes_avx2.c kernels/x86/bytes_avx512.c kernels/x86/bytes_avx512vnni.c kernels/x86/elementwise_8_avx512.c kernels/x86/depthwise_8_avx512vnni.c

@@ -58,6 +58,7 @@ struct byte_tile {
 struct byte_depthwise {
     const void *packed;
     int lines, groups, quad_step;        /* lines <= BYTE_LINES_MAX */
+    int quad_taps;                       /* of each group: the weights of those behind are zero */
     int sets;                            /* 2: weights of nine bits, as the sum of two sets of i8 */
     int64_t length, channels;
     const uint8_t *const *quads;         /* u8 form already */
@@ -100,12 +101,14 @@ struct byte_kernels {
     void (*pack_depthwise)(void *packed, const struct byte_depthwise_weights *weights);
     void (*depthwise)(const struct byte_depthwise *lines);
 
-    /* target[i] = source[i] ^ flip; may write up to 63 bytes behind count */
-    void (*copy)(uint8_t *target, const uint8_t *source, int64_t count, uint8_t flip);
+    /* target[p * bytes + i] = source[p * step + i] ^ flip for p < pixels, i < bytes */
+    void (*copy)(uint8_t *target, const uint8_t *source, int64_t pixels, int64_t bytes, int64_t step, uint8_t flip);
     int32_t (*sum)(const uint8_t *source, int64_t count, uint8_t flip); /* of source[i] ^ flip */
-    /* out[c] = largest, sums[c] = sum of pixels[p][c] ^ flip over p < count; out is turned back by flip */
-    void (*pixels_max)(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, uint8_t *out);
-    void (*pixels_sum)(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, int32_t *sums);
+    /* Windows of `count` pixels at first + distances[n]. out[p * channels + c]: the largest of (first[p * step + distances[n] + c] ^ flip),
+     * turned back by flip, for p < pixels. sums[c]: the sum of (first[distances[n] + c] ^ flip). */
+    void (*window_max)(const uint8_t *first, const int64_t *distances, int64_t count, int64_t pixels, int64_t step, int64_t channels, uint8_t flip,
+                       uint8_t *out);
+    void (*window_sum)(const uint8_t *first, const int64_t *distances, int64_t count, int64_t channels, uint8_t flip, int32_t *sums);
     /* target[i * planes + p] = source[p * count + i] */
     void (*interleave)(uint8_t *target, const uint8_t *source, int64_t planes, int64_t count);
     void (*add)(const uint8_t *a, const uint8_t *b, uint8_t *out, int64_t count, const struct byte_add *add);

@@ -100,10 +100,12 @@ static void depthwise_8(const struct byte_depthwise *lines)
     }
 }
 
-static void copy_8(uint8_t *target, const uint8_t *source, int64_t count, uint8_t flip)
+static void copy_8(uint8_t *target, const uint8_t *source, int64_t pixels, int64_t bytes, int64_t step, uint8_t flip)
 {
-    for (int64_t i = 0; i < count; i++)
-        target[i] = source[i] ^ flip;
+    for (int64_t p = 0; p < pixels; p++) {
+        for (int64_t i = 0; i < bytes; i++)
+            target[p * bytes + i] = source[p * step + i] ^ flip;
+    }
 }
 
 static int32_t sum_8(const uint8_t *source, int64_t count, uint8_t flip)
@@ -115,27 +117,30 @@ static int32_t sum_8(const uint8_t *source, int64_t count, uint8_t flip)
 }
 
 #ifndef ELEMENTWISE
-static void pixels_max_8(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, uint8_t *out)
+static void window_max_8(const uint8_t *first, const int64_t *distances, int64_t count, int64_t pixels, int64_t step, int64_t channels, uint8_t flip,
+                       uint8_t *out)
 {
-    for (int64_t c = 0; c < channels; c++)
-        out[c] = 0;
-    for (int64_t p = 0; p < count; p++) {
-        for (int64_t c = 0; c < channels; c++) {
-            uint8_t x = pixels[p][c] ^ flip;
-            out[c] = x > out[c] ? x : out[c];
+    for (int64_t p = 0; p < pixels; p++, first += step, out += channels) {
+        for (int64_t c = 0; c < channels; c++)
+            out[c] = 0;
+        for (int64_t n = 0; n < count; n++) {
+            for (int64_t c = 0; c < channels; c++) {
+                uint8_t x = first[distances[n] + c] ^ flip;
+                out[c] = x > out[c] ? x : out[c];
+            }
         }
+        for (int64_t c = 0; c < channels; c++)
+            out[c] ^= flip;
     }
-    for (int64_t c = 0; c < channels; c++)
-        out[c] ^= flip;
 }
 
-static void pixels_sum_8(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, int32_t *sums)
+static void window_sum_8(const uint8_t *first, const int64_t *distances, int64_t count, int64_t channels, uint8_t flip, int32_t *sums)
 {
     for (int64_t c = 0; c < channels; c++)
         sums[c] = 0;
-    for (int64_t p = 0; p < count; p++) {
+    for (int64_t n = 0; n < count; n++) {
         for (int64_t c = 0; c < channels; c++)
-            sums[c] += pixels[p][c] ^ flip;
+            sums[c] += first[distances[n] + c] ^ flip;
     }
 }
 
@@ -183,8 +188,8 @@ const struct byte_kernels BYTE_KERNELS_SYMBOL = {
     .pack_header = plain_pack_header, .place = plain_place, .gemm = gemm_8, .depthwise_bytes = plain_depthwise_bytes,
     .pack_depthwise = plain_pack_depthwise, .depthwise = depthwise_8, .copy = copy_8, .sum = sum_8,
 #ifdef ELEMENTWISE
-    .pixels_max = avx512_pixels_max, .pixels_sum = avx512_pixels_sum, .interleave = avx512_interleave, .add = avx512_add, .adds_linear = true,
+    .window_max = avx512_window_max, .window_sum = avx512_window_sum, .interleave = avx512_interleave, .add = avx512_add, .adds_linear = true,
 #else
-    .pixels_max = pixels_max_8, .pixels_sum = pixels_sum_8, .interleave = interleave_8, .add = add_8,
+    .window_max = window_max_8, .window_sum = window_sum_8, .interleave = interleave_8, .add = add_8,
 #endif
 };

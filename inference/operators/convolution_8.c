@@ -10,9 +10,10 @@
 #include <string.h>
 
 enum {
-    FEW_CHANNELS = 8,
-    BLOCK_BYTES = 24 << 10, /* inputs of tiles that share one pass over a panel: they stay in the first-level cache beside it */
-    BLOCK_TILES = 16,
+    FEW_CHANNELS = 64,
+    BLOCK_BYTES = 96 << 10, /* inputs of tiles that share one pass over a panel: they stay in the second-level cache */
+    BLOCK_TILES = 32,
+    BLOCK_TAPS = 160,       /* rows of pointers in a block's table */
 };
 
 struct convolution_8 {
@@ -32,10 +33,15 @@ struct convolution_8 {
 static void fill_frame(const struct convolution_8 *convolution, const uint8_t *input, uint8_t *frame)
 {
     size_t row = (size_t)(convolution->image_width * convolution->channels), frame_row = (size_t)(convolution->width * convolution->channels);
-    memset(frame, convolution->zero, (size_t)convolution->height * frame_row);
-    uint8_t *target = frame + (size_t)convolution->frame_top * frame_row + (size_t)(convolution->frame_left * convolution->channels);
-    for (int32_t y = 0; y < convolution->image_height; y++)
-        memcpy(target + (size_t)y * frame_row, input + (size_t)y * row, row);
+    size_t left = (size_t)(convolution->frame_left * convolution->channels), right = frame_row - left - row;
+    memset(frame, convolution->zero, (size_t)convolution->frame_top * frame_row);
+    frame += (size_t)convolution->frame_top * frame_row;
+    for (int32_t y = 0; y < convolution->image_height; y++, frame += frame_row) {
+        memset(frame, convolution->zero, left);
+        memcpy(frame + left, input + (size_t)y * row, row);
+        memset(frame + left + row, convolution->zero, right);
+    }
+    memset(frame, convolution->zero, (size_t)(convolution->height - convolution->frame_top - convolution->image_height) * frame_row);
 }
 
 /* The window at (top, left) sticks out of the image: its taps outside point to padding. */
@@ -187,7 +193,9 @@ static size_t align(size_t bytes)
 static void size_scratch(struct operation *operation, struct convolution_8 *convolution)
 {
     const struct packed_8 *packed = &convolution->groups[0];
-    int64_t tile_bytes = packed->kernels->rows * packed->taps * packed->depth, block = BLOCK_BYTES / tile_bytes;
+    int64_t tile_bytes = (int64_t)packed->kernels->rows * convolution->channels * convolution->spatial.stride[0] * convolution->spatial.stride[1];
+    int64_t block = BLOCK_BYTES / tile_bytes, tables = BLOCK_TAPS / packed->taps;
+    block = block < tables ? block : tables;
     convolution->block_tiles = block < 1 ? 1 : block > BLOCK_TILES ? BLOCK_TILES : (int)block;
     convolution->table_bytes = align((size_t)convolution->block_tiles * (size_t)packed->taps * BYTE_ROWS_MAX * sizeof(void *));
     convolution->offsets_bytes = align((size_t)convolution->block_tiles * BYTE_ROWS_MAX * sizeof(int32_t));

@@ -50,12 +50,10 @@ static void copy_row(const struct depthwise_8 *depthwise, const uint8_t *row, ui
         image_pixels(depthwise, phase, &first, &last);
         uint8_t *pixels = target + (depthwise->phase_pixel[phase] + first) * channels;
         const uint8_t *source = row + (phase + first * stride - depthwise->spatial.pad[1]) * channels;
-        if (stride == 1) {
-            depthwise->kernels->copy(pixels, source, (last - first) * channels, depthwise->flip);
-            continue;
-        }
-        for (int32_t i = first; i < last; i++, pixels += channels, source += stride * channels)
-            depthwise->kernels->copy(pixels, source, channels, depthwise->flip);
+        if (stride == 1)
+            depthwise->kernels->copy(pixels, source, 1, (last - first) * channels, 0, depthwise->flip);
+        else
+            depthwise->kernels->copy(pixels, source, last - first, channels, stride * channels, depthwise->flip);
     }
 }
 
@@ -160,6 +158,7 @@ static enum error_code plan_rows(struct operation *operation, struct depthwise_8
     depthwise->row_bytes = align((size_t)(pixel * depthwise->channels) + KERNEL_OVERREAD_BYTES);
     depthwise->by_row = s->kernel[1] <= 4 && s->dilation[0] == 1;
     depthwise->call.groups = depthwise->by_row ? s->kernel[0] : (int)(depthwise->taps + 3) / 4;
+    depthwise->call.quad_taps = depthwise->by_row ? s->kernel[1] : 4;
     depthwise->call.quad_step = depthwise->by_row ? s->stride[0] : depthwise->call.groups;
     depthwise->lines = depthwise->by_row && s->stride[0] == 1 ? BYTE_LINES_MAX : 1;
     depthwise->ring_rows = (depthwise->lines - 1) * s->stride[0] + (s->kernel[0] - 1) * s->dilation[0] + 1;

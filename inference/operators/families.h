@@ -16,6 +16,7 @@ operator_prepare_function resize_prepare, pad_prepare, matmul_prepare, lstm_prep
 
 bool add_8_fits(const struct operation *operation); /* add_8_prepare has code for it */
 
+enum error_code pool_8_prepare(struct operation *operation, struct arena *arena, const struct spatial *spatial, bool average, struct error *error);
 /* shape: batches, rows, columns of the source */
 enum error_code transpose_8_prepare(struct operation *operation, struct arena *arena, const int64_t shape[3], struct error *error);
 

@@ -38,10 +38,12 @@ static void depthwise(const struct byte_depthwise *lines)
     }
 }
 
-static void copy(uint8_t *target, const uint8_t *source, int64_t count, uint8_t flip)
+static void copy(uint8_t *target, const uint8_t *source, int64_t pixels, int64_t bytes, int64_t step, uint8_t flip)
 {
-    for (int64_t i = 0; i < count; i++)
-        target[i] = source[i] ^ flip;
+    for (int64_t p = 0; p < pixels; p++) {
+        for (int64_t i = 0; i < bytes; i++)
+            target[p * bytes + i] = source[p * step + i] ^ flip;
+    }
 }
 
 static int32_t sum(const uint8_t *source, int64_t count, uint8_t flip)
@@ -52,27 +54,30 @@ static int32_t sum(const uint8_t *source, int64_t count, uint8_t flip)
     return total;
 }
 
-static void pixels_max(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, uint8_t *out)
+static void window_max(const uint8_t *first, const int64_t *distances, int64_t count, int64_t pixels, int64_t step, int64_t channels, uint8_t flip,
+                       uint8_t *out)
 {
-    for (int64_t c = 0; c < channels; c++)
-        out[c] = 0;
-    for (int64_t p = 0; p < count; p++) {
-        for (int64_t c = 0; c < channels; c++) {
-            uint8_t x = pixels[p][c] ^ flip;
-            out[c] = x > out[c] ? x : out[c];
+    for (int64_t p = 0; p < pixels; p++, first += step, out += channels) {
+        for (int64_t c = 0; c < channels; c++)
+            out[c] = 0;
+        for (int64_t n = 0; n < count; n++) {
+            for (int64_t c = 0; c < channels; c++) {
+                uint8_t x = first[distances[n] + c] ^ flip;
+                out[c] = x > out[c] ? x : out[c];
+            }
         }
+        for (int64_t c = 0; c < channels; c++)
+            out[c] ^= flip;
     }
-    for (int64_t c = 0; c < channels; c++)
-        out[c] ^= flip;
 }
 
-static void pixels_sum(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, int32_t *sums)
+static void window_sum(const uint8_t *first, const int64_t *distances, int64_t count, int64_t channels, uint8_t flip, int32_t *sums)
 {
     for (int64_t c = 0; c < channels; c++)
         sums[c] = 0;
-    for (int64_t p = 0; p < count; p++) {
+    for (int64_t n = 0; n < count; n++) {
         for (int64_t c = 0; c < channels; c++)
-            sums[c] += pixels[p][c] ^ flip;
+            sums[c] += first[distances[n] + c] ^ flip;
     }
 }
 
@@ -94,5 +99,5 @@ const struct byte_kernels byte_kernels_scalar = {
     .rows = ROWS, .columns = COLUMNS, .narrow_columns = COLUMNS, .depth = 1, .header_bytes = PLAIN_HEADER_BYTES,
     .pack_header = plain_pack_header, .place = plain_place, .gemm = gemm, .depthwise_bytes = plain_depthwise_bytes,
     .pack_depthwise = plain_pack_depthwise, .depthwise = depthwise, .copy = copy, .sum = sum,
-    .pixels_max = pixels_max, .pixels_sum = pixels_sum, .interleave = interleave, .add = add,
+    .window_max = window_max, .window_sum = window_sum, .interleave = interleave, .add = add,
 };

@@ -88,14 +88,17 @@ static void gemm(struct byte_tile *tile)
         run(tile);
 }
 
-static void copy(uint8_t *target, const uint8_t *source, int64_t count, uint8_t flip)
+static void copy(uint8_t *target, const uint8_t *source, int64_t pixels, int64_t bytes, int64_t step, uint8_t flip)
 {
     __m512i flips = _mm512_set1_epi8((char)flip);
-    int64_t i = 0;
-    for (; i + 64 <= count; i += 64)
-        _mm512_storeu_si512(target + i, _mm512_xor_si512(_mm512_loadu_si512(source + i), flips));
-    __mmask64 rest = (1ull << (count - i)) - 1;
-    _mm512_mask_storeu_epi8(target + i, rest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(rest, source + i), flips));
+    __mmask64 rest = (1ull << (bytes % 64)) - 1;
+    for (int64_t p = 0; p < pixels; p++, target += bytes, source += step) {
+        int64_t i = 0;
+        for (; i + 64 <= bytes; i += 64)
+            _mm512_storeu_si512(target + i, _mm512_xor_si512(_mm512_loadu_si512(source + i), flips));
+        if (rest != 0)
+            _mm512_mask_storeu_epi8(target + i, rest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(rest, source + i), flips));
+    }
 }
 
 static int32_t sum(const uint8_t *source, int64_t count, uint8_t flip)
@@ -113,5 +116,5 @@ const struct byte_kernels byte_kernels_avx512vnni = {
     .rows = ROWS, .columns = WIDE, .narrow_columns = NARROW, .depth = DEPTH, .header_bytes = sizeof(struct vnni_header) / 16,
     .pack_header = pack_header, .place = place, .gemm = gemm, .depthwise_bytes = vnni_depthwise_bytes, .pack_depthwise = vnni_pack_depthwise,
     .depthwise = vnni_depthwise, .copy = copy, .sum = sum,
-    .pixels_max = avx512_pixels_max, .pixels_sum = avx512_pixels_sum, .interleave = avx512_interleave, .add = avx512_add, .adds_linear = true,
+    .window_max = avx512_window_max, .window_sum = avx512_window_sum, .interleave = avx512_interleave, .add = avx512_add, .adds_linear = true,
 };

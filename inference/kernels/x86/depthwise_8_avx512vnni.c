@@ -84,10 +84,10 @@ void vnni_pack_depthwise(void *packed, const struct byte_depthwise_weights *weig
 #define INLINE static inline __attribute__((always_inline))
 
 /* Four bytes, one of each input, of 16 positions in each of four vectors. */
-INLINE void interleave(const uint8_t *const *quad, int64_t at, __m512i four[4])
+INLINE void interleave(const uint8_t *const *quad, int64_t at, const bool three, __m512i four[4])
 {
     __m512i a = _mm512_loadu_si512(quad[0] + at), b = _mm512_loadu_si512(quad[1] + at);
-    __m512i c = _mm512_loadu_si512(quad[2] + at), d = _mm512_loadu_si512(quad[3] + at);
+    __m512i c = _mm512_loadu_si512(quad[2] + at), d = three ? c : _mm512_loadu_si512(quad[3] + at);
     __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
     __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
     four[0] = _mm512_unpacklo_epi16(ab_low, cd_low);
@@ -96,12 +96,17 @@ INLINE void interleave(const uint8_t *const *quad, int64_t at, __m512i four[4])
     four[3] = _mm512_unpackhi_epi16(ab_high, cd_high);
 }
 
+INLINE __m512i odd_lanes(__m512i x)
+{
+    return (__m512i)_mm512_movehdup_ps((__m512)x);
+}
+
 /* See gemm_8_avx512vnni.S. */
 INLINE __m512i requantize(__m512i y, const struct vnni_header *h, const bool positive)
 {
     __m512i factor = _mm512_loadu_si512(h->factor);
     __m512i even = _mm512_add_epi64(_mm512_mul_epu32(y, factor), _mm512_loadu_si512(h->constant[0]));
-    __m512i odd = _mm512_add_epi64(_mm512_mul_epu32(_mm512_srli_epi64(y, 32), _mm512_srli_epi64(factor, 32)), _mm512_loadu_si512(h->constant[1]));
+    __m512i odd = _mm512_add_epi64(_mm512_mul_epu32(odd_lanes(y), odd_lanes(factor)), _mm512_loadu_si512(h->constant[1]));
     __m512i high = (__m512i)_mm512_mask_movehdup_ps((__m512)odd, 0x5555, (__m512)even);
     if (!positive) {
         __mmask16 negative = _mm512_cmplt_epu32_mask(y, _mm512_set1_epi32((int)VNNI_BIAS));
@@ -146,7 +151,7 @@ INLINE void start_lines(__m512i sums[][4], const int lines, const struct vnni_he
     }
 }
 
-/* 64 results of `lines` lines of a kernel of three groups; each interleaved input line serves up to three of them. */
+/* 64 results of `lines` lines of a kernel of three groups of up to three taps; each interleaved input line serves up to three of them. */
 INLINE void chunk_of_three(const struct byte_depthwise *call, const int lines, const bool positive, const char *block, const struct finish *finish,
                            int64_t at, __mmask64 mask)
 {
@@ -157,7 +162,7 @@ INLINE void chunk_of_three(const struct byte_depthwise *call, const int lines, c
 #pragma GCC unroll 6
     for (int i = 0; i < lines + 2; i++) {
         __m512i four[4];
-        interleave(call->quads + 4 * i, at, four);
+        interleave(call->quads + 4 * i, at, true, four);
 #pragma GCC unroll 3
         for (int k = 0; k < 3; k++) {
             if (i - k < 0 || i - k >= lines)
@@ -175,7 +180,7 @@ INLINE void sum_chunk(const struct byte_depthwise *call, const uint8_t *const *q
     const char *weights = block + 4 * sizeof(struct vnni_header);
     for (int n = 0; n < call->groups; n++, weights += 256) {
         __m512i four[4];
-        interleave(quads + 4 * n, at, four);
+        interleave(quads + 4 * n, at, false, four);
         for (int set = 0; set < call->sets; set++) {
 #pragma GCC unroll 4
             for (int g = 0; g < 4; g++)
@@ -236,7 +241,22 @@ DEFINE_LINES(three_4_positive, chunk_of_three(call, 4, true, block, finish, at, 
 DEFINE_LINES(three_4_signed, chunk_of_three(call, 4, false, block, finish, at, mask))
 DEFINE_LINES(three_3_signed, chunk_of_three(call, 3, false, block, finish, at, mask))
 DEFINE_LINES(three_2_signed, chunk_of_three(call, 2, false, block, finish, at, mask))
+DEFINE_LINES(three_1_positive, chunk_of_three(call, 1, true, block, finish, at, mask))
 DEFINE_LINES(three_1_signed, chunk_of_three(call, 1, false, block, finish, at, mask))
+
+/* Lines that share no inputs. */
+static void three_apart(const struct byte_depthwise *call, const struct finish *finish)
+{
+    struct byte_depthwise one = *call;
+    for (int line = 0; line < call->lines; line++) {
+        if (call->results->positive)
+            three_1_positive(&one, finish);
+        else
+            three_1_signed(&one, finish);
+        one.quads += 4 * call->quad_step;
+        one.out += call->out_stride;
+    }
+}
 
 static void any_positive(const struct byte_depthwise *call, const struct finish *finish)
 {
@@ -265,19 +285,19 @@ void vnni_depthwise(const struct byte_depthwise *call)
     }
     struct finish finish = {_mm512_set1_epi16((short)results->zero_point), _mm512_set1_epi8((char)results->low), _mm512_set1_epi8((char)results->high),
                             _mm512_set1_epi8((char)results->out_flip)};
-    bool three = call->quad_step == 1 && call->groups == 3 && call->sets == 1;
+    bool three = call->groups == 3 && call->sets == 1 && call->quad_taps <= 3;
     if (!three && results->positive)
         any_positive(call, &finish);
     else if (!three)
         any_signed(call, &finish);
+    else if (call->quad_step != 1 || call->lines == 1)
+        three_apart(call, &finish);
     else if (call->lines == 4 && results->positive)
         three_4_positive(call, &finish);
     else if (call->lines == 4)
         three_4_signed(call, &finish);
     else if (call->lines == 3)
         three_3_signed(call, &finish);
-    else if (call->lines == 2)
-        three_2_signed(call, &finish);
     else
-        three_1_signed(call, &finish);
+        three_2_signed(call, &finish);
 }

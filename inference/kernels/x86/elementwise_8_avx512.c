@@ -10,24 +10,28 @@ static __mmask64 rest_mask(int64_t left)
     return left >= 64 ? ~0ull : (1ull << left) - 1;
 }
 
-void avx512_pixels_max(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, uint8_t *out)
+void avx512_window_max(const uint8_t *first, const int64_t *distances, int64_t count, int64_t pixels, int64_t step, int64_t channels, uint8_t flip,
+                       uint8_t *out)
 {
     __m512i flips = _mm512_set1_epi8((char)flip);
     for (int64_t c = 0; c < channels; c += 64) {
         __mmask64 mask = rest_mask(channels - c);
-        __m512i largest = _mm512_setzero_si512();
-        for (int64_t p = 0; p < count; p++)
-            largest = _mm512_max_epu8(largest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, pixels[p] + c), flips));
-        _mm512_mask_storeu_epi8(out + c, mask, _mm512_xor_si512(largest, flips));
+        for (int64_t p = 0; p < pixels; p++) {
+            const uint8_t *pixel = first + p * step + c;
+            __m512i largest = _mm512_setzero_si512();
+            for (int64_t n = 0; n < count; n++)
+                largest = _mm512_max_epu8(largest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, pixel + distances[n]), flips));
+            _mm512_mask_storeu_epi8(out + p * channels + c, mask, _mm512_xor_si512(largest, flips));
+        }
     }
 }
 
 /* Sums of up to 256 pixels fit 16 bits. */
-INLINE void sum_block(const uint8_t *const *pixels, int64_t count, int64_t at, __mmask64 mask, __m512i flips, __m512i sums[4])
+INLINE void sum_block(const uint8_t *pixel, const int64_t *distances, int64_t count, __mmask64 mask, __m512i flips, __m512i sums[4])
 {
     __m512i low = _mm512_setzero_si512(), high = low;
-    for (int64_t p = 0; p < count; p++) {
-        __m512i x = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, pixels[p] + at), flips);
+    for (int64_t n = 0; n < count; n++) {
+        __m512i x = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, pixel + distances[n]), flips);
         low = _mm512_add_epi16(low, _mm512_cvtepu8_epi16(_mm512_castsi512_si256(x)));
         high = _mm512_add_epi16(high, _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(x, 1)));
     }
@@ -37,14 +41,14 @@ INLINE void sum_block(const uint8_t *const *pixels, int64_t count, int64_t at, _
     sums[3] = _mm512_add_epi32(sums[3], _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(high, 1)));
 }
 
-void avx512_pixels_sum(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, int32_t *sums)
+void avx512_window_sum(const uint8_t *first, const int64_t *distances, int64_t count, int64_t channels, uint8_t flip, int32_t *sums)
 {
     __m512i flips = _mm512_set1_epi8((char)flip);
     for (int64_t c = 0; c < channels; c += 64) {
         __mmask64 mask = rest_mask(channels - c);
         __m512i total[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
-        for (int64_t p = 0; p < count; p += 256)
-            sum_block(pixels + p, count - p < 256 ? count - p : 256, c, mask, flips, total);
+        for (int64_t n = 0; n < count; n += 256)
+            sum_block(first + c, distances + n, count - n < 256 ? count - n : 256, mask, flips, total);
         for (int i = 0; i < 4; i++)
             _mm512_mask_storeu_epi32(sums + c + 16 * i, (__mmask16)(mask >> (16 * i)), total[i]);
     }

@@ -6,8 +6,9 @@
 
 #include "inference/kernels/bytes.h"
 
-void avx512_pixels_max(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, uint8_t *out);
-void avx512_pixels_sum(const uint8_t *const *pixels, int64_t count, int64_t channels, uint8_t flip, int32_t *sums);
+void avx512_window_max(const uint8_t *first, const int64_t *distances, int64_t count, int64_t pixels, int64_t step, int64_t channels, uint8_t flip,
+                       uint8_t *out);
+void avx512_window_sum(const uint8_t *first, const int64_t *distances, int64_t count, int64_t channels, uint8_t flip, int32_t *sums);
 void avx512_interleave(uint8_t *target, const uint8_t *source, int64_t planes, int64_t count);
 void avx512_add(const uint8_t *a, const uint8_t *b, uint8_t *out, int64_t count, const struct byte_add *add);
 

@@ -133,7 +133,7 @@ two_to_31:
 
 /* zmm0, zmm1: factors of even, odd columns; zmm2, zmm3: their constants; zmm4: shift; k1: even lanes; of vector 0, 1 */
 .macro requantize_one accumulator
-    vpsrlq zmm5, zmm\accumulator, 32
+    vmovshdup zmm5, zmm\accumulator
     vpmuludq zmm\accumulator, zmm\accumulator, zmm0
     vpmuludq zmm5, zmm5, zmm1
     vpaddq zmm\accumulator, zmm\accumulator, zmm2
@@ -145,7 +145,7 @@ two_to_31:
 /* besides: zmm6: one where shift > 0; zmm7: 2^31 */
 .macro requantize_one_signed accumulator
     vpcmpud k2, zmm\accumulator, zmm7, 1
-    vpsrlq zmm5, zmm\accumulator, 32
+    vmovshdup zmm5, zmm\accumulator
     vpmuludq zmm\accumulator, zmm\accumulator, zmm0
     vpmuludq zmm5, zmm5, zmm1
     vpaddq zmm\accumulator, zmm\accumulator, zmm2
@@ -173,7 +173,7 @@ two_to_31:
     vmovdqu64 zmm2, zmmword ptr [r14 + HEADER * \vector + 128]
     vmovdqu64 zmm3, zmmword ptr [r14 + HEADER * \vector + 192]
     vmovdqu64 zmm4, zmmword ptr [r14 + HEADER * \vector + 256]
-    vpsrlq zmm1, zmm0, 32
+    vmovshdup zmm1, zmm0
 .endm
 
 /* zmm0: zero points (i16), zmm1: low, zmm2: high, zmm3: flip, zmm4: order */
