@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum {
-    BYTE_ROWS_MAX = 16,      /* stride of pointer tables: no variant computes more rows at once */
+    BYTE_ROWS_MAX = 16,      /* no variant computes more rows at once */
     BYTE_COLUMNS_MAX = 32,   /* no variant has wider panels */
     BYTE_LINES_MAX = 4,      /* depthwise: result rows at once */
 };
@@ -35,11 +35,11 @@ struct byte_columns {
     const int32_t *bias, *multiplier, *shift;
 };
 
-/* A tile of a matrix product over pointers (indirect convolution, Dukhan, arXiv 1907.02129):
- * out[r * out_stride + c] = result(bias[c] + row_offsets[r] + sum over taps t, k of (inputs[t * BYTE_ROWS_MAX + r][k] ^ flip) * w[c][t][k]).
+/* A tile of a matrix product whose rows are windows of an image: each row has a pointer, all rows have their taps at the same distances.
+ * out[r * out_stride + c] = result(bias[c] + row_offsets[r] + sum over taps t, k of (inputs[r][distances[t] + k] ^ flip) * w[c][t][k]).
  * Rows are read up to KERNEL_OVERREAD_BYTES behind their depth. The assembly reads this by offset: see x86/avx512vnni.c. */
 struct byte_tile {
-    const uint8_t *const *inputs;        /* [taps][BYTE_ROWS_MAX] */
+    const uint8_t *const *inputs;        /* [rows] */
     int64_t taps, depth;                 /* depth: a multiple of byte_kernels.depth */
     const char *panel;                   /* header, then [taps][depth / d][width][d] i8 weights, d = byte_kernels.depth */
     uint8_t *out;
@@ -48,6 +48,7 @@ struct byte_tile {
     int32_t *sums;                       /* the variant's own */
     uint64_t mask;                       /* the variant's own */
     uint32_t flips, zero_points, lows, highs, out_flips, positive; /* of byte_results, repeated over 32 bits (zero_points: 16) */
+    const int64_t *distances;            /* [taps], in bytes */
     int32_t rows, columns, width;        /* columns of this panel that exist, of its width */
     const struct byte_results *results;
     int64_t first_column;                /* of the panel, in results->multiplier */

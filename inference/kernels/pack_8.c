@@ -117,7 +117,8 @@ static void pack_column(const struct packed_8 *packed, int8_t *panel, int width,
 
 enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kernels, struct arena *arena, const struct node *node,
                        const struct value *input, const struct value *weights, const struct value *output, const int8_t *stored,
-                       const int32_t *bias, int64_t first, int64_t columns, int64_t taps, int64_t depth, struct error *error)
+                       const int32_t *bias, int64_t first, int64_t columns, int64_t taps, int64_t depth, const int64_t *distances,
+                       struct error *error)
 {
     int64_t panels = (columns + kernels->columns - 1) / kernels->columns, length = taps * round_up(depth, kernels->depth);
     size_t panel_bytes = (size_t)round_up(kernels->columns * ((int64_t)kernels->header_bytes + length), ARENA_ALIGNMENT);
@@ -130,6 +131,7 @@ enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kerne
     TRY(pack_8_results(&packed->results, arena, node, input, weights, output, first, columns, error));
     (void)pack_8_weight_zero(weights, &packed->weight_zero);
     fill_tile(packed, input);
+    packed->tile.distances = distances;
     uint8_t weight_flip = weights->dtype == DTYPE_U8 ? 0x80 : 0;
     int32_t input_zero = input->quantization.zero_point[0] + (input->dtype == DTYPE_I8 ? 128 : 0);
     for (int64_t p = 0; p < panels; p++) {
@@ -159,7 +161,7 @@ static void sum_rows(const struct packed_8 *packed, const struct byte_rows *tile
     for (int r = 0; r < tile->rows; r++) {
         uint32_t sum = 0;
         for (int64_t t = 0; t < packed->taps; t++)
-            sum += (uint32_t)packed->kernels->sum(tile->inputs[t * BYTE_ROWS_MAX + r], packed->depth, (uint8_t)packed->tile.flips);
+            sum += (uint32_t)packed->kernels->sum(tile->inputs[r] + packed->tile.distances[t], packed->depth, (uint8_t)packed->tile.flips);
         tile->offsets[r] = (int32_t)(0u - (uint32_t)packed->weight_zero * sum);
     }
 }

@@ -22,16 +22,17 @@ struct packed_8 {
 
 /* Rows of results that are computed together. */
 struct byte_rows {
-    const uint8_t *const *inputs;    /* [taps][BYTE_ROWS_MAX] */
+    const uint8_t *const *inputs;    /* [rows] */
     int rows;                        /* <= kernels->rows */
     int32_t *offsets;                /* [rows], room for packed_8_sum_rows */
     uint8_t *out;
 };
 
-/* stored, bias: of column `first` of the layer on (groups). ERROR_LIMIT: no memory. */
+/* distances: [taps], kept by the caller. stored, bias: of column `first` of the layer on (groups). ERROR_LIMIT: no memory. */
 MUST_CHECK enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kernels, struct arena *arena, const struct node *node,
                                   const struct value *input, const struct value *weights, const struct value *output, const int8_t *stored,
-                                  const int32_t *bias, int64_t first, int64_t columns, int64_t taps, int64_t depth, struct error *error);
+                                  const int32_t *bias, int64_t first, int64_t columns, int64_t taps, int64_t depth, const int64_t *distances,
+                                  struct error *error);
 
 /* All columns of `count` tiles: a panel's weights serve all of them in turn. */
 void packed_8_run(const struct packed_8 *packed, int count, const struct byte_rows *tiles, int64_t out_stride);

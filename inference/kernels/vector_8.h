@@ -19,7 +19,7 @@ INLINE_8 void byte_tile_sums(const struct byte_tile *tile, int32_t sums[][BYTE_C
         const int8_t *weights = (const int8_t *)tile->panel + BYTE_COLUMNS * PLAIN_HEADER_BYTES;
         memcpy(sums[r], bias, sizeof sums[r]);
         for (int64_t t = 0; t < tile->taps; t++) {
-            const uint8_t *row = tile->inputs[t * BYTE_ROWS_MAX + r];
+            const uint8_t *row = tile->inputs[r] + tile->distances[t];
             for (int64_t k = 0; k < tile->depth; k++, weights += BYTE_COLUMNS) {
                 int16_t x = (int16_t)(row[k] ^ flip);
                 for (int c = 0; c < BYTE_COLUMNS; c++)

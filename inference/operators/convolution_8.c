@@ -1,30 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Convolution of bytes as a matrix product over pointers (kernels/bytes.h): for each result pixel and kernel position a pointer to the
- * pixel's input. Pixels whose window lies inside the image have the same distances between their taps, so a tile's table is one addition
- * an entry; the others are patched to point to padding. Inputs of few channels (a camera's first layer) are copied into a frame of padding
- * once, so that a whole kernel row is one tap. */
+ * Convolution of bytes as a matrix product of windows (kernels/bytes.h): a row of the product is a result pixel, given by a pointer to its
+ * window's first input; the kernel positions (taps) lie at the same distances in every window. For that, inputs that need padding are copied
+ * into a frame of zero points first: what this costs is won back many times, as no tap is looked at for its own sake, and a kernel row whose
+ * pixels follow each other is one tap. */
 #include "inference/kernels/pack_8.h"
 #include "inference/operators/families.h"
 
 #include <string.h>
 
 enum {
-    FEW_CHANNELS = 64,
     BLOCK_BYTES = 96 << 10, /* inputs of tiles that share one pass over a panel: they stay in the second-level cache */
     BLOCK_TILES = 32,
-    BLOCK_TAPS = 160,       /* rows of pointers in a block's table */
 };
 
 struct convolution_8 {
     struct packed_8 *groups;     /* [group_count] */
     int64_t group_count, group_depth, group_columns;
     int32_t height, width, channels, out_height, out_width, out_channels, batch; /* height, width: of the frame where there is one */
-    struct spatial spatial;      /* without padding where there is a frame */
-    const int64_t *distances;    /* [taps]: bytes from a window's first input to each tap */
-    const uint8_t *padding;      /* a pixel of zero points */
-    int32_t frame_top, frame_left, image_height, image_width;
-    bool framed, direct;         /* direct: results lie as their inputs do (1x1, stride 1) */
+    struct spatial spatial;
+    int64_t *distances;          /* [taps] */
+    int32_t image_height, image_width;
+    bool framed, merged, direct; /* merged: a kernel row is a tap; direct: results lie as their inputs do (1x1, stride 1) */
     uint8_t zero;
     int block_tiles;
     size_t table_bytes, offsets_bytes; /* of a block, in scratch; the frame follows */
@@ -33,29 +30,15 @@ struct convolution_8 {
 static void fill_frame(const struct convolution_8 *convolution, const uint8_t *input, uint8_t *frame)
 {
     size_t row = (size_t)(convolution->image_width * convolution->channels), frame_row = (size_t)(convolution->width * convolution->channels);
-    size_t left = (size_t)(convolution->frame_left * convolution->channels), right = frame_row - left - row;
-    memset(frame, convolution->zero, (size_t)convolution->frame_top * frame_row);
-    frame += (size_t)convolution->frame_top * frame_row;
+    size_t left = (size_t)(convolution->spatial.pad[1] * convolution->channels), right = frame_row - left - row;
+    memset(frame, convolution->zero, (size_t)convolution->spatial.pad[0] * frame_row);
+    frame += (size_t)convolution->spatial.pad[0] * frame_row;
     for (int32_t y = 0; y < convolution->image_height; y++, frame += frame_row) {
         memset(frame, convolution->zero, left);
         memcpy(frame + left, input + (size_t)y * row, row);
         memset(frame + left + row, convolution->zero, right);
     }
-    memset(frame, convolution->zero, (size_t)(convolution->height - convolution->frame_top - convolution->image_height) * frame_row);
-}
-
-/* The window at (top, left) sticks out of the image: its taps outside point to padding. */
-static void patch_window(const struct convolution_8 *convolution, int32_t top, int32_t left, const uint8_t **entry)
-{
-    const struct spatial *s = &convolution->spatial;
-    for (int32_t ky = 0; ky < s->kernel[0]; ky++) {
-        int32_t y = top + ky * s->dilation[0];
-        for (int32_t kx = 0; kx < s->kernel[1]; kx++, entry += BYTE_ROWS_MAX) {
-            int32_t x = left + kx * s->dilation[1];
-            if (y < 0 || y >= convolution->height || x < 0 || x >= convolution->width)
-                *entry = convolution->padding;
-        }
-    }
+    memset(frame, convolution->zero, (size_t)convolution->spatial.pad[2] * frame_row);
 }
 
 static void point_pixels(const struct convolution_8 *convolution, const uint8_t *image, int64_t first, int rows, const uint8_t **table)
@@ -65,33 +48,19 @@ static void point_pixels(const struct convolution_8 *convolution, const uint8_t 
         table[r] = image;
 }
 
-static void point_tile(const struct convolution_8 *convolution, const uint8_t *image, int64_t first, int rows, const uint8_t **table)
+static void point_windows(const struct convolution_8 *convolution, const uint8_t *image, int64_t first, int rows, const uint8_t **table)
 {
-    const struct spatial *s = &convolution->spatial;
-    int32_t out_y = (int32_t)(first / convolution->out_width), out_x = (int32_t)(first % convolution->out_width);
-    int32_t last_top = convolution->height - 1 - (s->kernel[0] - 1) * s->dilation[0];
-    int32_t last_left = convolution->width - 1 - (s->kernel[1] - 1) * s->dilation[1];
-    int32_t tops[BYTE_ROWS_MAX], lefts[BYTE_ROWS_MAX];
-    uintptr_t starts[BYTE_ROWS_MAX] = {0};
-    unsigned outside = 0;
-    for (int r = 0; r < rows; r++) {
-        tops[r] = out_y * s->stride[0] - s->pad[0];
-        lefts[r] = out_x * s->stride[1] - s->pad[1];
-        starts[r] = (uintptr_t)image + (uintptr_t)(((int64_t)tops[r] * convolution->width + lefts[r]) * convolution->channels);
-        outside |= (unsigned)(tops[r] < 0 || lefts[r] < 0 || tops[r] > last_top || lefts[r] > last_left) << r;
-        if (++out_x == convolution->out_width) {
-            out_x = 0;
-            out_y++;
-        }
-    }
-    int64_t taps = convolution->groups[0].taps;
-    for (int64_t t = 0; t < taps; t++) {
-        for (int r = 0; r < BYTE_ROWS_MAX; r++)
-            table[t * BYTE_ROWS_MAX + r] = (const uint8_t *)(starts[r] + (uintptr_t)convolution->distances[t]);
-    }
-    for (; outside != 0; outside &= outside - 1) {
-        int r = __builtin_ctz(outside);
-        patch_window(convolution, tops[r], lefts[r], table + r);
+    const int32_t *stride = convolution->spatial.stride;
+    int64_t step = (int64_t)stride[1] * convolution->channels, line = (int64_t)stride[0] * convolution->width * convolution->channels;
+    int64_t out_y = first / convolution->out_width, out_x = first % convolution->out_width;
+    const uint8_t *at = image + out_y * line + out_x * step;
+    for (int r = 0; r < rows;) {
+        int64_t left = convolution->out_width - out_x;
+        int end = left < rows - r ? r + (int)left : rows;
+        for (; r < end; r++, at += step)
+            table[r] = at;
+        out_x = 0;
+        at = image + ++out_y * line;
     }
 }
 
@@ -101,7 +70,6 @@ static void run_tiles(const struct convolution_8 *convolution, int64_t group, co
 {
     const struct packed_8 *packed = &convolution->groups[group];
     int64_t pixels = (int64_t)convolution->out_height * convolution->out_width, rows = pixels / tiles, longer = pixels % tiles;
-    int64_t table_entries = packed->taps * BYTE_ROWS_MAX;
     const uint8_t **tables = scratch;
     int32_t *offsets = (int32_t *)(void *)((char *)scratch + convolution->table_bytes);
     struct byte_rows block[BLOCK_TILES];
@@ -109,12 +77,12 @@ static void run_tiles(const struct convolution_8 *convolution, int64_t group, co
         int count = 0;
         for (; count < convolution->block_tiles && tile < last; count++, tile++) {
             int64_t pixel = tile * rows + (tile < longer ? tile : longer);
-            block[count] = (struct byte_rows){.inputs = tables + count * table_entries, .rows = (int)rows + (tile < longer),
+            block[count] = (struct byte_rows){.inputs = tables + count * BYTE_ROWS_MAX, .rows = (int)rows + (tile < longer),
                                               .offsets = offsets + count * BYTE_ROWS_MAX, .out = output + pixel * convolution->out_channels};
             if (convolution->direct)
-                point_pixels(convolution, image, pixel, block[count].rows, tables + count * table_entries);
+                point_pixels(convolution, image, pixel, block[count].rows, tables + count * BYTE_ROWS_MAX);
             else
-                point_tile(convolution, image, pixel, block[count].rows, tables + count * table_entries);
+                point_windows(convolution, image, pixel, block[count].rows, tables + count * BYTE_ROWS_MAX);
         }
         packed_8_run(packed, count, block, convolution->out_channels);
     }
@@ -142,46 +110,32 @@ static enum error_code pack_groups(const struct operation *operation, struct con
     const struct node *node = operation->node;
     const struct value *input = operation_input(operation, 0), *weights = operation_input(operation, 1), *output = operation_output(operation, 0);
     const struct value *bias = node->input_count > 2 && node->inputs[2] >= 0 ? operation_input(operation, 2) : NULL;
-    const struct spatial *s = &convolution->spatial;
-    int64_t taps = (int64_t)s->kernel[0] * s->kernel[1], depth = convolution->group_depth, stride = convolution->group_columns * taps * depth;
-    if (convolution->framed) {
-        taps = s->kernel[0];
-        depth *= s->kernel[1];
+    int64_t taps = (int64_t)weights->shape.dims[1] * weights->shape.dims[2], depth = convolution->group_depth;
+    int64_t stride = convolution->group_columns * taps * depth;
+    if (convolution->merged) {
+        taps = weights->shape.dims[1];
+        depth *= weights->shape.dims[2];
     }
     for (int64_t g = 0; g < convolution->group_count; g++) {
         int64_t first = g * convolution->group_columns;
         TRY(pack_8(&convolution->groups[g], operation->kernels->bytes, arena, node, input, weights, output, (const int8_t *)weights->data + g * stride,
-                   bias != NULL ? (const int32_t *)bias->data + first : NULL, first, convolution->group_columns, taps, depth, error));
+                   bias != NULL ? (const int32_t *)bias->data + first : NULL, first, convolution->group_columns, taps, depth,
+                   convolution->distances, error));
     }
     return ERROR_NONE;
 }
 
-static void make_frame(struct convolution_8 *convolution)
-{
-    struct spatial *s = &convolution->spatial;
-    convolution->framed = true;
-    convolution->frame_top = s->pad[0];
-    convolution->frame_left = s->pad[1];
-    convolution->height += s->pad[0] + s->pad[2];
-    convolution->width += s->pad[1] + s->pad[3];
-    memset(s->pad, 0, sizeof s->pad);
-}
-
-static enum error_code make_tables(const struct operation *operation, struct convolution_8 *convolution, struct arena *arena, struct error *error)
+static enum error_code measure_taps(const struct operation *operation, struct convolution_8 *convolution, struct arena *arena, struct error *error)
 {
     const struct spatial *s = &convolution->spatial;
-    int64_t *distances = arena_allocate_array(arena, (size_t)s->kernel[0] * (size_t)s->kernel[1], sizeof *distances);
-    uint8_t *padding = arena_allocate(arena, (size_t)convolution->channels + KERNEL_OVERREAD_BYTES);
-    if (distances == NULL || padding == NULL)
+    convolution->distances = arena_allocate_array(arena, (size_t)s->kernel[0] * (size_t)s->kernel[1], sizeof *convolution->distances);
+    if (convolution->distances == NULL)
         return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");
-    int32_t steps = convolution->framed ? 1 : s->kernel[1];
+    int32_t steps = convolution->merged ? 1 : s->kernel[1];
     for (int32_t ky = 0; ky < s->kernel[0]; ky++) {
         for (int32_t kx = 0; kx < steps; kx++)
-            distances[ky * steps + kx] = ((int64_t)ky * s->dilation[0] * convolution->width + (int64_t)kx * s->dilation[1]) * convolution->channels;
+            convolution->distances[ky * steps + kx] = ((int64_t)ky * s->dilation[0] * convolution->width + (int64_t)kx * s->dilation[1]) * convolution->channels;
     }
-    memset(padding, convolution->zero, (size_t)convolution->channels + KERNEL_OVERREAD_BYTES);
-    convolution->distances = distances;
-    convolution->padding = padding;
     return ERROR_NONE;
 }
 
@@ -194,10 +148,9 @@ static void size_scratch(struct operation *operation, struct convolution_8 *conv
 {
     const struct packed_8 *packed = &convolution->groups[0];
     int64_t tile_bytes = (int64_t)packed->kernels->rows * convolution->channels * convolution->spatial.stride[0] * convolution->spatial.stride[1];
-    int64_t block = BLOCK_BYTES / tile_bytes, tables = BLOCK_TAPS / packed->taps;
-    block = block < tables ? block : tables;
+    int64_t block = BLOCK_BYTES / tile_bytes;
     convolution->block_tiles = block < 1 ? 1 : block > BLOCK_TILES ? BLOCK_TILES : (int)block;
-    convolution->table_bytes = align((size_t)convolution->block_tiles * (size_t)packed->taps * BYTE_ROWS_MAX * sizeof(void *));
+    convolution->table_bytes = align((size_t)convolution->block_tiles * BYTE_ROWS_MAX * sizeof(void *));
     convolution->offsets_bytes = align((size_t)convolution->block_tiles * BYTE_ROWS_MAX * sizeof(int32_t));
     operation->scratch_bytes = convolution->table_bytes + convolution->offsets_bytes;
     if (convolution->framed)
@@ -216,16 +169,16 @@ enum error_code convolution_8_prepare(struct operation *operation, struct arena 
     if (convolution == NULL || groups == NULL)
         return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");
     const int32_t *in = input->shape.dims, *out = output->shape.dims;
+    const int32_t *pad = spatial->pad;
     *convolution = (struct convolution_8){
         .groups = groups, .group_count = spatial->groups, .group_depth = in[3] / spatial->groups, .group_columns = out[3] / spatial->groups,
-        .batch = in[0], .height = in[1], .width = in[2], .image_height = in[1], .image_width = in[2], .channels = in[3], .out_height = out[1],
-        .out_width = out[2], .out_channels = out[3], .spatial = *spatial, .zero = (uint8_t)input->quantization.zero_point[0]};
-    convolution->direct = spatial->kernel[0] == 1 && spatial->kernel[1] == 1 && spatial->stride[0] == 1 && spatial->stride[1] == 1 &&
-                          (spatial->pad[0] | spatial->pad[1] | spatial->pad[2] | spatial->pad[3]) == 0;
-    if (in[3] <= FEW_CHANNELS && spatial->groups == 1 && spatial->dilation[1] == 1 && spatial->kernel[1] > 1)
-        make_frame(convolution);
+        .batch = in[0], .height = in[1] + pad[0] + pad[2], .width = in[2] + pad[1] + pad[3], .image_height = in[1], .image_width = in[2],
+        .channels = in[3], .out_height = out[1], .out_width = out[2], .out_channels = out[3], .spatial = *spatial,
+        .framed = (pad[0] | pad[1] | pad[2] | pad[3]) != 0, .merged = spatial->groups == 1 && spatial->dilation[1] == 1,
+        .zero = (uint8_t)input->quantization.zero_point[0]};
+    convolution->direct = spatial->kernel[0] == 1 && spatial->kernel[1] == 1 && spatial->stride[0] == 1 && spatial->stride[1] == 1 && !convolution->framed;
+    TRY(measure_taps(operation, convolution, arena, error));
     TRY(pack_groups(operation, convolution, arena, error));
-    TRY(make_tables(operation, convolution, arena, error));
     size_scratch(operation, convolution);
     operation->macs = (uint64_t)shape_elements(&output->shape) * (uint64_t)(weights->shape.dims[1] * (int64_t)weights->shape.dims[2] * weights->shape.dims[3]);
     operation->prepared = convolution;

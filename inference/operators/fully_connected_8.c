@@ -4,6 +4,8 @@
 #include "inference/kernels/pack_8.h"
 #include "inference/operators/families.h"
 
+static const int64_t no_distance[1];
+
 static void fully_connected_8_execute(const struct operation *operation, void *const *data, void *scratch)
 {
     const struct packed_8 *packed = operation->prepared;
@@ -37,7 +39,7 @@ enum error_code fully_connected_8_prepare(struct operation *operation, struct ar
     if (packed == NULL)
         return operator_fail(node, ERROR_LIMIT, error, "no memory");
     TRY(pack_8(packed, operation->kernels->bytes, arena, node, input, weights, output, weights->data, bias != NULL ? bias->data : NULL, 0, columns,
-               1, depth, error));
+               1, depth, no_distance, error));
     operation->macs = (uint64_t)(output->shape.dims[0] * columns * depth);
     operation->prepared = packed;
     operation->execute = fully_connected_8_execute;

@@ -15,7 +15,7 @@ static void gemm(struct byte_tile *tile)
             uint32_t sum = (uint32_t)bias[c] + (tile->row_offsets != NULL ? (uint32_t)tile->row_offsets[r] : 0);
             for (int64_t t = 0; t < tile->taps; t++) {
                 for (int64_t k = 0; k < tile->depth; k++)
-                    sum += (uint32_t)((tile->inputs[t * BYTE_ROWS_MAX + r][k] ^ flip) * weights[(t * tile->depth + k) * tile->width + c]);
+                    sum += (uint32_t)((tile->inputs[r][tile->distances[t] + k] ^ flip) * weights[(t * tile->depth + k) * tile->width + c]);
             }
             tile->out[r * tile->out_stride + c] = byte_result(tile->results, tile->first_column + c, (int32_t)sum);
         }

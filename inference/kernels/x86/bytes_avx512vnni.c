@@ -16,9 +16,9 @@ _Static_assert(offsetof(struct byte_tile, inputs) == 0 && offsetof(struct byte_t
                offsetof(struct byte_tile, panel) == 24 && offsetof(struct byte_tile, out) == 32 && offsetof(struct byte_tile, out_stride) == 40 &&
                offsetof(struct byte_tile, row_offsets) == 48 && offsetof(struct byte_tile, sums) == 56 && offsetof(struct byte_tile, mask) == 64 &&
                offsetof(struct byte_tile, flips) == 72 && offsetof(struct byte_tile, zero_points) == 76 && offsetof(struct byte_tile, lows) == 80 &&
-               offsetof(struct byte_tile, highs) == 84 && offsetof(struct byte_tile, out_flips) == 88 && offsetof(struct byte_tile, positive) == 92,
+               offsetof(struct byte_tile, highs) == 84 && offsetof(struct byte_tile, out_flips) == 88 && offsetof(struct byte_tile, positive) == 92 &&
+               offsetof(struct byte_tile, distances) == 96,
                "the offsets in gemm_8_avx512vnni.S");
-_Static_assert(BYTE_ROWS_MAX * sizeof(void *) == 128, "ROW_POINTERS in gemm_8_avx512vnni.S");
 
 typedef void tile_function(struct byte_tile *tile);
 tile_function gemm_8_1x32_avx512vnni, gemm_8_2x32_avx512vnni, gemm_8_3x32_avx512vnni, gemm_8_4x32_avx512vnni, gemm_8_5x32_avx512vnni,

@@ -22,7 +22,7 @@
  * Order of columns: saturating packs work within 128-bit lanes, so with two vectors column 8 L + e is element 4 L + e of the first vector
  * (e < 4), or 4 L + e - 4 of the second. With one vector the order is plain.
  *
- * Registers: rows' pointers in rax rbx rcx rdx rsi rbp r8-r13, weights r14, depth done r15, tile rdi. zmm8-31 accumulators: row r, vector v is
+ * Registers: rows' pointers in rax rbx rcx rdx rsi rbp r8-r13, weights r14, distance from them r15, tile rdi. zmm8-31 accumulators: row r, vector v is
  * zmm(8 + 2 r + v). zmm0-7 scratch. */
 
     .intel_syntax noprefix
@@ -42,9 +42,13 @@
 #define TILE_HIGHS        84
 #define TILE_OUT_FLIPS    88
 #define TILE_POSITIVE     92
+#define TILE_DISTANCES    96
 
 #define HEADER 384
-#define ROW_POINTERS 128 /* bytes of a tap in the table: BYTE_ROWS_MAX pointers */
+/* on the stack */
+#define NEXT_DISTANCE 0
+#define TAPS_LEFT     8
+#define DEPTH_END     16
 
     .section .rodata
     .balign 64
@@ -282,8 +286,8 @@ two_to_31:
 
 .macro one_row_by_four
     lea rbx, [r15 + 16]
-    cmp rbx, qword ptr [rdi + TILE_DEPTH]
-    ja 3f
+    cmp rbx, qword ptr [rsp + DEPTH_END]
+    jg 3f
 2:
     step_apart 0, 8, 9
     step_apart 4, 10, 11
@@ -292,11 +296,11 @@ two_to_31:
     add r14, 256 * vectors
     mov r15, rbx
     add rbx, 16
-    cmp rbx, qword ptr [rdi + TILE_DEPTH]
-    jbe 2b
+    cmp rbx, qword ptr [rsp + DEPTH_END]
+    jle 2b
 3:
-    cmp r15, qword ptr [rdi + TILE_DEPTH]
-    jae 5f
+    cmp r15, qword ptr [rsp + DEPTH_END]
+    jge 5f
 .endm
 
 
@@ -326,8 +330,8 @@ two_to_31:
     push r15
     .cfi_adjust_cfa_offset 8
     .cfi_rel_offset r15, 0
-    sub rsp, 16
-    .cfi_adjust_cfa_offset 16
+    sub rsp, 24
+    .cfi_adjust_cfa_offset 24
 
     mov r14, qword ptr [rdi + TILE_PANEL]
     mov r15, qword ptr [rdi + TILE_ROW_OFFSETS]
@@ -350,15 +354,19 @@ two_to_31:
 1:
     add r14, HEADER * vectors
     vpbroadcastd zmm7, dword ptr [rdi + TILE_FLIPS]
-    mov r15, qword ptr [rdi + TILE_INPUTS]
+    mov r15, qword ptr [rdi + TILE_DISTANCES]
     mov rax, qword ptr [rdi + TILE_TAPS]
-    mov qword ptr [rsp], r15
-    mov qword ptr [rsp + 8], rax
-    .balign 16
-6:  /* a tap */
-    mov r15, qword ptr [rsp]
+    mov qword ptr [rsp + NEXT_DISTANCE], r15
+    mov qword ptr [rsp + TAPS_LEFT], rax
+    mov r15, qword ptr [rdi + TILE_INPUTS]
     each_row \count, load_pointer
-    xor r15d, r15d
+6:  /* a tap */
+    mov r15, qword ptr [rsp + NEXT_DISTANCE]
+    add qword ptr [rsp + NEXT_DISTANCE], 8
+    mov r15, qword ptr [r15]
+    add r15, qword ptr [rdi + TILE_DEPTH]
+    mov qword ptr [rsp + DEPTH_END], r15
+    sub r15, qword ptr [rdi + TILE_DEPTH]
   .if \count == 1
     one_row_by_four
   .endif
@@ -371,11 +379,10 @@ two_to_31:
     each_row \count, step
     add r14, 64 * vectors
     add r15, 4
-    cmp r15, qword ptr [rdi + TILE_DEPTH]
-    jb 4b
+    cmp r15, qword ptr [rsp + DEPTH_END]
+    jl 4b
 5:
-    add qword ptr [rsp], ROW_POINTERS
-    sub qword ptr [rsp + 8], 1
+    sub qword ptr [rsp + TAPS_LEFT], 1
     jnz 6b
 
   .if \count == 1
@@ -434,8 +441,8 @@ two_to_31:
   .endif
 9:
     vzeroupper
-    add rsp, 16
-    .cfi_adjust_cfa_offset -16
+    add rsp, 24
+    .cfi_adjust_cfa_offset -24
     pop r15
     .cfi_adjust_cfa_offset -8
     pop r14
