@@ -32,6 +32,7 @@ struct byte_results {
 /* The columns of one panel, in order, as packing knows them. */
 struct byte_columns {
     int count;                           /* <= the panel's width */
+    int32_t zero_point;                  /* of the result, u8 form */
     const int32_t *bias, *multiplier, *shift;
 };
 
@@ -47,7 +48,7 @@ struct byte_tile {
     const int32_t *row_offsets;          /* [rows]; NULL: none */
     int32_t *sums;                       /* the variant's own */
     uint64_t mask;                       /* the variant's own */
-    uint32_t flips, zero_points, lows, highs, out_flips, positive; /* of byte_results, repeated over 32 bits (zero_points: 16) */
+    uint32_t flips, lows, highs, out_flips, positive; /* of byte_results, repeated in all four bytes */
     const int64_t *distances;            /* [taps], in bytes */
     int32_t rows, columns, width;        /* columns of this panel that exist, of its width */
     const struct byte_results *results;
@@ -71,6 +72,7 @@ struct byte_depthwise {
 struct byte_depthwise_weights {
     int64_t channels;
     int groups, sets;
+    int32_t zero_point;                  /* of the result, u8 form */
     const int16_t *weights;              /* [groups * 4][channels], zero point taken off, 0 where a group has no tap */
     const int32_t *bias;                 /* accounts for the input's zero point */
     const int32_t *multiplier, *shift;

@@ -70,8 +70,8 @@ enum error_code pack_8_results(struct byte_results *results, struct arena *arena
 bool pack_8_bound(struct byte_results *results, int64_t channel, int64_t low, int64_t high, bool may_be_constant, int32_t *constant)
 {
     int32_t shift = results->shift[channel], *multipliers = (int32_t *)(uintptr_t)results->multiplier, *shifts = (int32_t *)(uintptr_t)results->shift;
-    int64_t half = shift < 0 ? 1ll << (-shift - 1) : 0, largest = -low > high ? -low : high;
-    if (shift <= 0 && largest + half <= INT32_MAX)
+    int64_t added = shift < 0 ? (1ll << (-shift - 1)) + ((int64_t)results->zero_point << -shift) : 0, largest = -low > high ? -low : high;
+    if (shift <= 0 && largest + added <= INT32_MAX)
         return false;
     if (may_be_constant && largest <= INT32_MAX && byte_result(results, channel, (int32_t)low) == byte_result(results, channel, (int32_t)high)) {
         *constant = 2 * ((byte_result(results, channel, (int32_t)low) ^ results->out_flip) - results->zero_point);
@@ -88,7 +88,7 @@ static void fill_tile(struct packed_8 *packed, const struct value *input)
     const struct byte_results *results = &packed->results;
     packed->tile = (struct byte_tile){
         .taps = packed->taps, .depth = round_up(packed->depth, packed->kernels->depth), .results = results,
-        .flips = input->dtype == DTYPE_I8 ? 0x80808080u : 0, .zero_points = 0x10001u * (uint16_t)results->zero_point,
+        .flips = input->dtype == DTYPE_I8 ? 0x80808080u : 0,
         .lows = 0x1010101u * (uint8_t)results->low, .highs = 0x1010101u * (uint8_t)results->high, .out_flips = 0x1010101u * results->out_flip,
         .positive = results->positive};
 }
@@ -149,7 +149,7 @@ enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kerne
             if (!pack_8_bound(&packed->results, column, start + low, start + high, packed->weight_zero == 0, &starts[c]))
                 pack_column(packed, (int8_t *)panel + (size_t)width * kernels->header_bytes, width, kernels->place(width, c), from, weight_flip);
         }
-        struct byte_columns part = {count, starts, packed->results.multiplier + p * kernels->columns, packed->results.shift + p * kernels->columns};
+        struct byte_columns part = {count, packed->results.zero_point, starts, packed->results.multiplier + p * kernels->columns, packed->results.shift + p * kernels->columns};
         kernels->pack_header(panel, width, &part);
     }
     return ERROR_NONE;

@@ -212,6 +212,7 @@ static enum error_code pack_weights(const struct operation *operation, struct de
             wide[t * channels + c] = 0;
     }
     struct byte_depthwise_weights all = {.channels = channels, .groups = depthwise->call.groups, .weights = wide, .bias = bias,
+                                         .zero_point = depthwise->results.zero_point,
                                          .sets = largest <= 127 ? 1 : largest <= NINE_BITS_MAX ? 2 : 3,
                                          .multiplier = depthwise->results.multiplier, .shift = depthwise->results.shift};
     void *packed = arena_allocate(arena, depthwise->kernels->depthwise_bytes(channels, all.groups, all.sets));

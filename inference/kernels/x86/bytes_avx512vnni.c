@@ -15,9 +15,8 @@ enum { ROWS = 12, WIDE = 32, NARROW = 16, DEPTH = 4 };
 _Static_assert(offsetof(struct byte_tile, inputs) == 0 && offsetof(struct byte_tile, taps) == 8 && offsetof(struct byte_tile, depth) == 16 &&
                offsetof(struct byte_tile, panel) == 24 && offsetof(struct byte_tile, out) == 32 && offsetof(struct byte_tile, out_stride) == 40 &&
                offsetof(struct byte_tile, row_offsets) == 48 && offsetof(struct byte_tile, sums) == 56 && offsetof(struct byte_tile, mask) == 64 &&
-               offsetof(struct byte_tile, flips) == 72 && offsetof(struct byte_tile, zero_points) == 76 && offsetof(struct byte_tile, lows) == 80 &&
-               offsetof(struct byte_tile, highs) == 84 && offsetof(struct byte_tile, out_flips) == 88 && offsetof(struct byte_tile, positive) == 92 &&
-               offsetof(struct byte_tile, distances) == 96,
+               offsetof(struct byte_tile, flips) == 72 && offsetof(struct byte_tile, lows) == 76 && offsetof(struct byte_tile, highs) == 80 &&
+               offsetof(struct byte_tile, out_flips) == 84 && offsetof(struct byte_tile, positive) == 88 && offsetof(struct byte_tile, distances) == 96,
                "the offsets in gemm_8_avx512vnni.S");
 
 typedef void tile_function(struct byte_tile *tile);
@@ -44,14 +43,14 @@ static int place(int width, int column)
     return width == NARROW ? column : column / 8 * 4 + column % 4 + column % 8 / 4 * 16;
 }
 
-void vnni_write_column(char *header, int element, int32_t bias, int32_t multiplier, int32_t shift)
+void vnni_write_column(char *header, int element, int32_t bias, int32_t multiplier, int32_t shift, int32_t zero_point)
 {
     struct vnni_header *h = (struct vnni_header *)(void *)header;
     int right = shift > 0 ? 0 : -shift;
-    uint64_t half = right > 0 ? 1ull << (right - 1) : 0;
+    uint64_t half = right > 0 ? 1ull << (right - 1) : 0, zero = (uint64_t)(int64_t)zero_point << right;
     h->bias[element] = (int32_t)((uint32_t)bias + VNNI_BIAS);
     h->factor[element] = 2 * (uint32_t)multiplier;
-    h->constant[element % 2][element / 2] = (1ull << 31) + (half << 32) - ((uint64_t)(uint32_t)multiplier << 32);
+    h->constant[element % 2][element / 2] = (1ull << 31) + ((half + zero) << 32) - ((uint64_t)(uint32_t)multiplier << 32);
     h->shift[element] = right;
     h->one[element] = right > 0;
 }
@@ -60,7 +59,8 @@ static void pack_header(char *panel, int width, const struct byte_columns *colum
 {
     for (int c = 0; c < columns->count; c++) {
         int at = place(width, c);
-        vnni_write_column(panel + at / 16 * sizeof(struct vnni_header), at % 16, columns->bias[c], columns->multiplier[c], columns->shift[c]);
+        vnni_write_column(panel + at / 16 * sizeof(struct vnni_header), at % 16, columns->bias[c], columns->multiplier[c], columns->shift[c],
+                          columns->zero_point);
     }
 }
 

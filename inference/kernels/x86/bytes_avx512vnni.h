@@ -16,7 +16,7 @@ struct vnni_header {
 };
 _Static_assert(sizeof(struct vnni_header) == 384, "HEADER in gemm_8_avx512vnni.S");
 
-void vnni_write_column(char *header, int element, int32_t bias, int32_t multiplier, int32_t shift);
+void vnni_write_column(char *header, int element, int32_t bias, int32_t multiplier, int32_t shift, int32_t zero_point);
 
 size_t vnni_depthwise_bytes(int64_t channels, int groups, int sets);
 void vnni_pack_depthwise(void *packed, const struct byte_depthwise_weights *weights);

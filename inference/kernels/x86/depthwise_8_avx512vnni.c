@@ -56,7 +56,7 @@ static int position_of(int vector, int element)
 static void pack_position(char *block, int vector, int element, const struct byte_depthwise_weights *weights, int64_t channel)
 {
     vnni_write_column(block + (size_t)vector * sizeof(struct vnni_header), element, weights->bias[channel], weights->multiplier[channel],
-                      weights->shift[channel]);
+                      weights->shift[channel], weights->zero_point);
     int8_t *target = (int8_t *)block + 4 * sizeof(struct vnni_header) + vector * 64 + element * 4;
     for (int tap = 0; tap < weights->groups * 4; tap++) {
         int32_t rest = weights->weights[tap * weights->channels + channel];
@@ -116,14 +116,12 @@ INLINE __m512i requantize(__m512i y, const struct vnni_header *h, const bool pos
 }
 
 struct finish {
-    __m512i zero_point, low, high, flip;
+    __m512i low, high, flip;
 };
 
 INLINE __m512i pack_bytes(const __m512i v[4], const struct finish *finish)
 {
-    __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(v[0], v[1]), finish->zero_point);
-    __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(v[2], v[3]), finish->zero_point);
-    __m512i bytes = _mm512_packus_epi16(first, second);
+    __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(v[0], v[1]), _mm512_packs_epi32(v[2], v[3]));
     return _mm512_xor_si512(_mm512_min_epu8(_mm512_max_epu8(bytes, finish->low), finish->high), finish->flip);
 }
 
@@ -283,8 +281,7 @@ void vnni_depthwise(const struct byte_depthwise *call)
         any_exact(call);
         return;
     }
-    struct finish finish = {_mm512_set1_epi16((short)results->zero_point), _mm512_set1_epi8((char)results->low), _mm512_set1_epi8((char)results->high),
-                            _mm512_set1_epi8((char)results->out_flip)};
+    struct finish finish = {_mm512_set1_epi8((char)results->low), _mm512_set1_epi8((char)results->high), _mm512_set1_epi8((char)results->out_flip)};
     bool three = call->groups == 3 && call->sets == 1 && call->quad_taps <= 3;
     if (!three && results->positive)
         any_positive(call, &finish);

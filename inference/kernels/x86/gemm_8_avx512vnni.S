@@ -8,11 +8,12 @@
  * Product: vpdpbusd multiplies four u8 of a row, broadcast, with four i8 of each of 16 columns. The xor that turns i8 into u8 runs on
  * ports that vpdpbusd does not use, so it costs nothing, and u8 inputs (flip 0) take the same way.
  *
- * Requantisation, exact (fixed_point.h), for sums x with |x| + half < 2^31, a factor multiplier / 2^31 >> shift and half = 2^shift / 2:
+ * Requantisation, exact (fixed_point.h), for sums x with |x| + half + (zero point << shift) < 2^31, a factor multiplier / 2^31 >> shift and half = 2^shift / 2:
  *     high   = (x * multiplier + 2^30) >> 31
- *     result = (high + half - (high < 0 and shift > 0)) >> shift
+ *     result = (high + half - (high < 0 and shift > 0)) >> shift, + zero point
  * The bias carries 2^31, so that y = x + 2^31 is not negative and the unsigned 32 x 32 -> 64 bit multiplication serves:
- *     high + half = upper half of (y * 2 multiplier + constant),  constant = 2^31 + half 2^32 - 2^32 multiplier  (modulo 2^64)
+ *     high + half + (zero point << shift) = upper half of (y * 2 multiplier + constant),
+ *     constant = 2^31 + (half + (zero point << shift)) 2^32 - 2^32 multiplier  (modulo 2^64)
  * A negative x gives high <= 0; at high = 0 taking one off half does not change the quotient, so x < 0 may stand for high < 0. Where the
  * clamp hides negative results (tile->positive) the correction is left out. Even and odd lanes are multiplied apart and merged by vmovshdup.
  *
@@ -37,11 +38,10 @@
 #define TILE_SUMS         56
 #define TILE_MASK         64
 #define TILE_FLIPS        72
-#define TILE_ZERO_POINTS  76
-#define TILE_LOWS         80
-#define TILE_HIGHS        84
-#define TILE_OUT_FLIPS    88
-#define TILE_POSITIVE     92
+#define TILE_LOWS         76
+#define TILE_HIGHS        80
+#define TILE_OUT_FLIPS    84
+#define TILE_POSITIVE     88
 #define TILE_DISTANCES    96
 
 #define HEADER 384
@@ -180,7 +180,7 @@ two_to_31:
     vmovshdup zmm1, zmm0
 .endm
 
-/* zmm0: zero points (i16), zmm1: low, zmm2: high, zmm3: flip, zmm4: order */
+/* zmm1: low, zmm2: high, zmm3: flip, zmm4: order */
 .macro finish_bytes accumulator
     vpmaxub zmm\accumulator, zmm\accumulator, zmm1
     vpminub zmm\accumulator, zmm\accumulator, zmm2
@@ -190,10 +190,8 @@ two_to_31:
 /* Two rows of 32 columns; `other` is their second row, or `row` again at the end of an odd tile. */
 .macro store_pair last, first, second, other_first, other_second
     vpackssdw zmm\first, zmm\first, zmm\second
-    vpaddsw zmm\first, zmm\first, zmm0
   .if \last == 0
     vpackssdw zmm\other_first, zmm\other_first, zmm\other_second
-    vpaddsw zmm\other_first, zmm\other_first, zmm0
   .endif
     vpackuswb zmm\first, zmm\first, zmm\other_first
     finish_bytes \first
@@ -210,8 +208,6 @@ two_to_31:
 .macro store_four count, first, second, third, fourth
     vpackssdw zmm\first, zmm\first, zmm\second
     vpackssdw zmm\third, zmm\third, zmm\fourth
-    vpaddsw zmm\first, zmm\first, zmm0
-    vpaddsw zmm\third, zmm\third, zmm0
     vpackuswb zmm\first, zmm\first, zmm\third
     finish_bytes \first
     vpermd zmm\first, zmm4, zmm\first
@@ -428,7 +424,6 @@ two_to_31:
     each_row \count, requantize_second_signed
   .endif
 2:
-    vpbroadcastd zmm0, dword ptr [rdi + TILE_ZERO_POINTS]
     vpbroadcastd zmm1, dword ptr [rdi + TILE_LOWS]
     vpbroadcastd zmm2, dword ptr [rdi + TILE_HIGHS]
     vpbroadcastd zmm3, dword ptr [rdi + TILE_OUT_FLIPS]
