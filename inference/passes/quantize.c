@@ -161,10 +161,36 @@ static void swap_with_reshape(struct graph *graph, const struct graph_uses *uses
     graph->values[result].producer = (int32_t)(reshape - graph->nodes);
 }
 
+/* reshape(dequantise(x)) as dequantise(reshape(x)), so that the operator behind it meets the dequantise. */
+static void swap_behind_dequantize(struct graph *graph, const struct graph_uses *uses, struct node *reshape)
+{
+    int32_t between = reshape->inputs[0], result = reshape->outputs[0];
+    struct node *dequantize = producer_of(graph, between);
+    if (dequantize == NULL || dequantize->kind != OPERATOR_DEQUANTIZE || uses->count[between] != 1)
+        return;
+    const struct value *stored = &graph->values[dequantize->inputs[0]];
+    if (stored->quantization.count != 1 || stored->data != NULL)
+        return;
+    struct value *moved = &graph->values[between];
+    moved->dtype = stored->dtype;
+    moved->quantization = stored->quantization;
+    moved->shape = graph->values[result].shape;
+    reshape->inputs[0] = dequantize->inputs[0];
+    reshape->outputs[0] = between;
+    dequantize->inputs[0] = between;
+    dequantize->outputs[0] = result;
+    moved->producer = (int32_t)(reshape - graph->nodes);
+    graph->values[result].producer = (int32_t)(dequantize - graph->nodes);
+}
+
 enum error_code pass_quantize(struct graph *graph, struct error *error)
 {
     struct graph_uses uses;
     TRY(graph_count_uses(graph, &uses, error));
+    for (int32_t n = 0; n < graph->node_count; n++) {
+        if (graph->nodes[n].kind == OPERATOR_RESHAPE && !graph->nodes[n].removed)
+            swap_behind_dequantize(graph, &uses, &graph->nodes[n]);
+    }
     for (int32_t n = 0; n < graph->node_count; n++) {
         struct node *quantize = &graph->nodes[n];
         if (quantize->kind != OPERATOR_QUANTIZE || quantize->removed)
