@@ -149,7 +149,9 @@ enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kerne
             if (!pack_8_bound(&packed->results, column, start + low, start + high, packed->weight_zero == 0, &starts[c]))
                 pack_column(packed, (int8_t *)panel + (size_t)width * kernels->header_bytes, width, kernels->place(width, c), from, weight_flip);
         }
-        struct byte_columns part = {count, packed->results.zero_point, starts, packed->results.multiplier + p * kernels->columns, packed->results.shift + p * kernels->columns};
+        struct byte_columns part = {.count = count, .zero_point = packed->results.zero_point, .bias = starts,
+                                    .multiplier = packed->results.multiplier + p * kernels->columns,
+                                    .shift = packed->results.shift + p * kernels->columns};
         kernels->pack_header(panel, width, &part);
     }
     return ERROR_NONE;

@@ -134,7 +134,8 @@ static enum error_code measure_taps(const struct operation *operation, struct co
     int32_t steps = convolution->merged ? 1 : s->kernel[1];
     for (int32_t ky = 0; ky < s->kernel[0]; ky++) {
         for (int32_t kx = 0; kx < steps; kx++)
-            convolution->distances[ky * steps + kx] = ((int64_t)ky * s->dilation[0] * convolution->width + (int64_t)kx * s->dilation[1]) * convolution->channels;
+            convolution->distances[ky * steps + kx] =
+                ((int64_t)ky * s->dilation[0] * convolution->width + (int64_t)kx * s->dilation[1]) * convolution->channels;
     }
     return ERROR_NONE;
 }
