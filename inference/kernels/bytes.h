@@ -106,7 +106,9 @@ struct byte_kernels {
 
     /* target[p * bytes + i] = source[p * step + i] ^ flip for p < pixels, i < bytes */
     void (*copy)(uint8_t *target, const uint8_t *source, int64_t pixels, int64_t bytes, int64_t step, uint8_t flip);
-    int32_t (*sum)(const uint8_t *source, int64_t count, uint8_t flip); /* of source[i] ^ flip */
+    /* sums[r] = factor * the sum of a row's inputs, as the product reads them, modulo 2^32; depth without padding */
+    void (*sum_rows)(const uint8_t *const *inputs, int rows, const int64_t *distances, int64_t taps, int64_t depth, uint8_t flip, int32_t factor,
+                     int32_t *sums);
     /* Windows of `count` pixels at first + distances[n]. out[p * channels + c]: the largest of (first[p * step + distances[n] + c] ^ flip),
      * turned back by flip, for p < pixels. sums[c]: the sum of (first[distances[n] + c] ^ flip). */
     void (*window_max)(const uint8_t *first, const int64_t *distances, int64_t count, int64_t pixels, int64_t step, int64_t channels, uint8_t flip,

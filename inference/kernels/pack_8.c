@@ -157,17 +157,6 @@ enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kerne
     return ERROR_NONE;
 }
 
-/* What the weights' zero point takes off every result of a row. */
-static void sum_rows(const struct packed_8 *packed, const struct byte_rows *tile)
-{
-    for (int r = 0; r < tile->rows; r++) {
-        uint32_t sum = 0;
-        for (int64_t t = 0; t < packed->taps; t++)
-            sum += (uint32_t)packed->kernels->sum(tile->inputs[r] + packed->tile.distances[t], packed->depth, (uint8_t)packed->tile.flips);
-        tile->offsets[r] = (int32_t)(0u - (uint32_t)packed->weight_zero * sum);
-    }
-}
-
 void packed_8_run(const struct packed_8 *packed, int count, const struct byte_rows *tiles, int64_t out_stride)
 {
     const struct byte_kernels *kernels = packed->kernels;
@@ -175,7 +164,8 @@ void packed_8_run(const struct packed_8 *packed, int count, const struct byte_ro
     tile.panel = packed->panels;
     tile.out_stride = out_stride;
     for (int i = 0; packed->weight_zero != 0 && i < count; i++)
-        sum_rows(packed, &tiles[i]);
+        kernels->sum_rows(tiles[i].inputs, tiles[i].rows, tile.distances, packed->taps, packed->depth, (uint8_t)tile.flips, -packed->weight_zero,
+                          tiles[i].offsets);
     for (int64_t c = 0; c < packed->columns; c += kernels->columns, tile.panel += packed->panel_bytes) {
         int64_t left = packed->columns - c;
         tile.width = left <= kernels->narrow_columns ? kernels->narrow_columns : kernels->columns;

@@ -24,7 +24,7 @@ struct packed_8 {
 struct byte_rows {
     const uint8_t *const *inputs;    /* [rows] */
     int rows;                        /* <= kernels->rows */
-    int32_t *offsets;                /* [rows], room for packed_8_sum_rows */
+    int32_t *offsets;                /* [rows], room for what the weights' zero point takes off */
     uint8_t *out;
 };
 

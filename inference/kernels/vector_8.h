@@ -108,12 +108,17 @@ static void copy_8(uint8_t *target, const uint8_t *source, int64_t pixels, int64
     }
 }
 
-static int32_t sum_8(const uint8_t *source, int64_t count, uint8_t flip)
+static void sum_rows_8(const uint8_t *const *inputs, int rows, const int64_t *distances, int64_t taps, int64_t depth, uint8_t flip, int32_t factor,
+                     int32_t *sums)
 {
-    int32_t total = 0;
-    for (int64_t i = 0; i < count; i++)
-        total += source[i] ^ flip;
-    return total;
+    for (int r = 0; r < rows; r++) {
+        uint32_t sum = 0;
+        for (int64_t t = 0; t < taps; t++) {
+            for (int64_t k = 0; k < depth; k++)
+                sum += inputs[r][distances[t] + k] ^ flip;
+        }
+        sums[r] = (int32_t)((uint32_t)factor * sum);
+    }
 }
 
 #ifndef ELEMENTWISE
@@ -186,7 +191,7 @@ static void add_8(const uint8_t *a, const uint8_t *b, uint8_t *out, int64_t coun
 const struct byte_kernels BYTE_KERNELS_SYMBOL = {
     .rows = BYTE_ROWS, .columns = BYTE_COLUMNS, .narrow_columns = BYTE_COLUMNS, .depth = BYTE_DEPTH, .header_bytes = PLAIN_HEADER_BYTES,
     .pack_header = plain_pack_header, .place = plain_place, .gemm = gemm_8, .depthwise_bytes = plain_depthwise_bytes,
-    .pack_depthwise = plain_pack_depthwise, .depthwise = depthwise_8, .copy = copy_8, .sum = sum_8,
+    .pack_depthwise = plain_pack_depthwise, .depthwise = depthwise_8, .copy = copy_8, .sum_rows = sum_rows_8,
 #ifdef ELEMENTWISE
     .window_max = avx512_window_max, .window_sum = avx512_window_sum, .interleave = avx512_interleave, .add = avx512_add, .adds_linear = true,
 #else

@@ -46,12 +46,17 @@ static void copy(uint8_t *target, const uint8_t *source, int64_t pixels, int64_t
     }
 }
 
-static int32_t sum(const uint8_t *source, int64_t count, uint8_t flip)
+static void sum_rows(const uint8_t *const *inputs, int rows, const int64_t *distances, int64_t taps, int64_t depth, uint8_t flip, int32_t factor,
+                     int32_t *sums)
 {
-    int32_t total = 0;
-    for (int64_t i = 0; i < count; i++)
-        total += source[i] ^ flip;
-    return total;
+    for (int r = 0; r < rows; r++) {
+        uint32_t sum = 0;
+        for (int64_t t = 0; t < taps; t++) {
+            for (int64_t k = 0; k < depth; k++)
+                sum += inputs[r][distances[t] + k] ^ flip;
+        }
+        sums[r] = (int32_t)((uint32_t)factor * sum);
+    }
 }
 
 static void window_max(const uint8_t *first, const int64_t *distances, int64_t count, int64_t pixels, int64_t step, int64_t channels, uint8_t flip,
@@ -98,6 +103,6 @@ static void add(const uint8_t *a, const uint8_t *b, uint8_t *out, int64_t count,
 const struct byte_kernels byte_kernels_scalar = {
     .rows = ROWS, .columns = COLUMNS, .narrow_columns = COLUMNS, .depth = 1, .header_bytes = PLAIN_HEADER_BYTES,
     .pack_header = plain_pack_header, .place = plain_place, .gemm = gemm, .depthwise_bytes = plain_depthwise_bytes,
-    .pack_depthwise = plain_pack_depthwise, .depthwise = depthwise, .copy = copy, .sum = sum,
+    .pack_depthwise = plain_pack_depthwise, .depthwise = depthwise, .copy = copy, .sum_rows = sum_rows,
     .window_max = window_max, .window_sum = window_sum, .interleave = interleave, .add = add,
 };

@@ -101,20 +101,28 @@ static void copy(uint8_t *target, const uint8_t *source, int64_t pixels, int64_t
     }
 }
 
-static int32_t sum(const uint8_t *source, int64_t count, uint8_t flip)
+static void sum_rows(const uint8_t *const *inputs, int rows, const int64_t *distances, int64_t taps, int64_t depth, uint8_t flip, int32_t factor,
+                     int32_t *sums)
 {
-    __m512i flips = _mm512_set1_epi8((char)flip), zero = _mm512_setzero_si512(), total = zero;
-    int64_t i = 0;
-    for (; i + 64 <= count; i += 64)
-        total = _mm512_add_epi64(total, _mm512_sad_epu8(_mm512_xor_si512(_mm512_loadu_si512(source + i), flips), zero));
-    __mmask64 rest = (1ull << (count - i)) - 1;
-    __m512i last = _mm512_maskz_mov_epi8(rest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(rest, source + i), flips));
-    return (int32_t)_mm512_reduce_add_epi64(_mm512_add_epi64(total, _mm512_sad_epu8(last, zero)));
+    __m512i flips = _mm512_set1_epi8((char)flip), zero = _mm512_setzero_si512();
+    __mmask64 rest = (1ull << (depth % 64)) - 1;
+    for (int r = 0; r < rows; r++) {
+        __m512i total = zero;
+        for (int64_t t = 0; t < taps; t++) {
+            const uint8_t *row = inputs[r] + distances[t];
+            int64_t k = 0;
+            for (; k + 64 <= depth; k += 64)
+                total = _mm512_add_epi64(total, _mm512_sad_epu8(_mm512_xor_si512(_mm512_loadu_si512(row + k), flips), zero));
+            __m512i last = _mm512_maskz_mov_epi8(rest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(rest, row + k), flips));
+            total = _mm512_add_epi64(total, _mm512_sad_epu8(last, zero));
+        }
+        sums[r] = (int32_t)((uint32_t)factor * (uint32_t)_mm512_reduce_add_epi64(total));
+    }
 }
 
 const struct byte_kernels byte_kernels_avx512vnni = {
     .rows = ROWS, .columns = WIDE, .narrow_columns = NARROW, .depth = DEPTH, .header_bytes = sizeof(struct vnni_header) / 16,
     .pack_header = pack_header, .place = place, .gemm = gemm, .depthwise_bytes = vnni_depthwise_bytes, .pack_depthwise = vnni_pack_depthwise,
-    .depthwise = vnni_depthwise, .copy = copy, .sum = sum,
+    .depthwise = vnni_depthwise, .copy = copy, .sum_rows = sum_rows,
     .window_max = avx512_window_max, .window_sum = avx512_window_sum, .interleave = avx512_interleave, .add = avx512_add, .adds_linear = true,
 };

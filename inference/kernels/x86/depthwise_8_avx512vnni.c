@@ -150,8 +150,8 @@ INLINE void start_lines(__m512i sums[][4], const int lines, const struct vnni_he
 }
 
 /* 64 results of `lines` lines of a kernel of three groups of up to three taps; each interleaved input line serves up to three of them. */
-INLINE void chunk_of_three(const struct byte_depthwise *call, const int lines, const bool positive, const char *block, const struct finish *finish,
-                           int64_t at, __mmask64 mask)
+INLINE void chunk_of_three(const struct byte_depthwise *call, const int lines, const bool positive, const int sets, const char *block,
+                           const struct finish *finish, int64_t at, __mmask64 mask)
 {
     const struct vnni_header *headers = (const struct vnni_header *)(const void *)block;
     const char *weights = block + 4 * sizeof *headers;
@@ -165,9 +165,10 @@ INLINE void chunk_of_three(const struct byte_depthwise *call, const int lines, c
         for (int k = 0; k < 3; k++) {
             if (i - k < 0 || i - k >= lines)
                 continue;
-#pragma GCC unroll 4
-            for (int g = 0; g < 4; g++)
-                sums[i - k][g] = _mm512_dpbusd_epi32(sums[i - k][g], four[g], _mm512_loadu_si512(weights + k * 256 + g * 64));
+#pragma GCC unroll 8
+            for (int n = 0; n < 4 * sets; n++)
+                sums[i - k][n % 4] =
+                    _mm512_dpbusd_epi32(sums[i - k][n % 4], four[n % 4], _mm512_loadu_si512(weights + (n / 4 * 3 + k) * 256 + n % 4 * 64));
         }
     }
     finish_lines(sums, lines, positive, headers, finish, call->out + at, call->out_stride, mask);
@@ -235,40 +236,54 @@ static void chunk_exact(const struct byte_depthwise *call, int line, const char 
         FOR_EACH_CHUNK(call, body);                                                            \
     }
 
-DEFINE_LINES(three_4_positive, chunk_of_three(call, 4, true, block, finish, at, mask))
-DEFINE_LINES(three_4_signed, chunk_of_three(call, 4, false, block, finish, at, mask))
-DEFINE_LINES(three_3_signed, chunk_of_three(call, 3, false, block, finish, at, mask))
-DEFINE_LINES(three_2_signed, chunk_of_three(call, 2, false, block, finish, at, mask))
-DEFINE_LINES(three_1_positive, chunk_of_three(call, 1, true, block, finish, at, mask))
-DEFINE_LINES(three_1_signed, chunk_of_three(call, 1, false, block, finish, at, mask))
+DEFINE_LINES(three_4_positive, chunk_of_three(call, 4, true, 1, block, finish, at, mask))
+DEFINE_LINES(three_4_signed, chunk_of_three(call, 4, false, 1, block, finish, at, mask))
+DEFINE_LINES(three_3_signed, chunk_of_three(call, 3, false, 1, block, finish, at, mask))
+DEFINE_LINES(three_2_signed, chunk_of_three(call, 2, false, 1, block, finish, at, mask))
+DEFINE_LINES(three_1_positive, chunk_of_three(call, 1, true, 1, block, finish, at, mask))
+DEFINE_LINES(three_1_signed, chunk_of_three(call, 1, false, 1, block, finish, at, mask))
+DEFINE_LINES(three_4_wide, chunk_of_three(call, 4, false, 2, block, finish, at, mask))
+DEFINE_LINES(three_3_wide, chunk_of_three(call, 3, false, 2, block, finish, at, mask))
+DEFINE_LINES(three_2_wide, chunk_of_three(call, 2, false, 2, block, finish, at, mask))
+DEFINE_LINES(three_1_wide, chunk_of_three(call, 1, false, 2, block, finish, at, mask))
 
-/* Lines that share no inputs. */
-static void three_apart(const struct byte_depthwise *call, const struct finish *finish)
+typedef void lines_function(const struct byte_depthwise *call, const struct finish *finish);
+
+/* By form (results that need no care for their sign, others, weights of nine bits) and number of lines. */
+static lines_function *const three_functions[3][BYTE_LINES_MAX] = {
+    {three_1_positive, three_2_signed, three_3_signed, three_4_positive},
+    {three_1_signed, three_2_signed, three_3_signed, three_4_signed},
+    {three_1_wide, three_2_wide, three_3_wide, three_4_wide},
+};
+
+static void run_three(const struct byte_depthwise *call, const struct finish *finish)
 {
-    struct byte_depthwise one = *call;
+    lines_function *const *functions = three_functions[call->sets == 2 ? 2 : call->results->positive ? 0 : 1];
+    if (call->quad_step == 1) {
+        functions[call->lines - 1](call, finish);
+        return;
+    }
+    struct byte_depthwise one = *call; /* lines that share no inputs */
     for (int line = 0; line < call->lines; line++) {
-        if (call->results->positive)
-            three_1_positive(&one, finish);
-        else
-            three_1_signed(&one, finish);
+        functions[0](&one, finish);
         one.quads += 4 * call->quad_step;
         one.out += call->out_stride;
     }
 }
 
-static void any_positive(const struct byte_depthwise *call, const struct finish *finish)
+static __attribute__((noinline)) void any_positive(const struct byte_depthwise *call, const struct finish *finish)
 {
     for (int line = 0; line < call->lines; line++)
         FOR_EACH_CHUNK(call, chunk_of_any(call, line, true, block, finish, at, mask));
 }
 
-static void any_signed(const struct byte_depthwise *call, const struct finish *finish)
+static __attribute__((noinline)) void any_signed(const struct byte_depthwise *call, const struct finish *finish)
 {
     for (int line = 0; line < call->lines; line++)
         FOR_EACH_CHUNK(call, chunk_of_any(call, line, false, block, finish, at, mask));
 }
 
-static void any_exact(const struct byte_depthwise *call)
+static __attribute__((noinline)) void any_exact(const struct byte_depthwise *call)
 {
     for (int line = 0; line < call->lines; line++)
         FOR_EACH_CHUNK(call, chunk_exact(call, line, block, at, mask));
@@ -282,19 +297,10 @@ void vnni_depthwise(const struct byte_depthwise *call)
         return;
     }
     struct finish finish = {_mm512_set1_epi8((char)results->low), _mm512_set1_epi8((char)results->high), _mm512_set1_epi8((char)results->out_flip)};
-    bool three = call->groups == 3 && call->sets == 1 && call->quad_taps <= 3;
-    if (!three && results->positive)
+    if (call->groups == 3 && call->sets <= 2 && call->quad_taps <= 3)
+        run_three(call, &finish);
+    else if (results->positive)
         any_positive(call, &finish);
-    else if (!three)
-        any_signed(call, &finish);
-    else if (call->quad_step != 1 || call->lines == 1)
-        three_apart(call, &finish);
-    else if (call->lines == 4 && results->positive)
-        three_4_positive(call, &finish);
-    else if (call->lines == 4)
-        three_4_signed(call, &finish);
-    else if (call->lines == 3)
-        three_3_signed(call, &finish);
     else
-        three_2_signed(call, &finish);
+        any_signed(call, &finish);
 }
