@@ -29,7 +29,7 @@ struct input_shape {
 struct model_options {
     const struct input_shape *input_shapes; /* for files that leave dimensions open; those not named become 1 */
     int input_shape_count;
-    const char *cpu;         /* scalar | avx2 | avx512 | avx512vnni | neon | NULL: EDDY_CPU from the environment, else the best there is */
+    const char *cpu;         /* scalar | avx2 | avxvnni | avx512 | avx512vnni | neon | NULL: EDDY_CPU from the environment, else the best there is */
     const char *skip_passes; /* comma-separated names of passes/ to leave out; NULL: EDDY_PASSES, else none */
 };
 

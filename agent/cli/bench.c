@@ -14,7 +14,7 @@ static const char usage[] =
     "Times a model on this machine with pseudo-random inputs, after 10 warm-up runs.\n\n"
     "      --threads N   threads of one inference; this version runs on 1 (the output says what ran)\n"
     "      --runs R      timed runs (default: about half a second's worth)\n"
-    "      --cpu NAME    kernels: scalar, avx2, avx512, avx512vnni, neon (default: the best of this CPU)\n"
+    "      --cpu NAME    kernels: scalar, avx2, avxvnni, avx512, avx512vnni, neon (default: the best of this CPU)\n"
     "      --json        one JSON line\n";
 
 enum { WARM_UP_RUNS = 10, RUNS_MAX = 1000000, THREADS_MAX = 1024 };

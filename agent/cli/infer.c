@@ -17,7 +17,7 @@ static const char usage[] =
     "      --format F       series models: json (default), csv, cbor, f32le\n"
     "      --field POINTER  series models: a field, several times for several (json, cbor: JSON Pointer; csv: column)\n"
     "      --window N, --hop N   samples (default: the model's window)\n"
-    "      --cpu NAME       kernels: scalar, avx2, avx512, avx512vnni, neon (default: the best of this CPU)\n"
+    "      --cpu NAME       kernels: scalar, avx2, avxvnni, avx512, avx512vnni, neon (default: the best of this CPU)\n"
     "      --json           the default output is JSON already; accepted for uniformity\n"
     "Exit: 0 all answered, 1 any failed, 2 usage.\n";
 

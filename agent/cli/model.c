@@ -22,7 +22,7 @@ static const char usage[] =
     "inspect: inputs, outputs and the graph as it runs. run: NumPy arrays in and out.\n"
     "test: DIR holds input_N.pb and output_N.pb (ONNX TensorProto); one JSON line a DIR.\n\n"
     "      --atol A, --rtol R   tolerance (default 1e-4 and 1e-3)\n"
-    "      --cpu NAME           kernels: scalar, avx2, avx512, avx512vnni, neon\n"
+    "      --cpu NAME           kernels: scalar, avx2, avxvnni, avx512, avx512vnni, neon\n"
     "Exit: 0 all passed, 1 a failure, 2 usage, 3 only unsupported ones.\n";
 
 enum { VECTORS_MAX = 64, INPUTS_MAX = 64, VECTOR_BYTES_MAX = 256 << 20 };

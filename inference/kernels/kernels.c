@@ -1,23 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/kernels/kernels.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <stdio.h>
 #include <string.h>
+
+#if defined(__x86_64__)
+/* Leaf 7, sub-leaf 1, EAX bit 4; gcc 12 has no name for it. */
+static bool has_avx_vnni(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1) != 0;
+}
+#endif
 
 /* From the reference to the best; what the CPU lacks is left out. */
 const struct kernels *const *kernels_list(void)
 {
-    static const struct kernels *list[6];
+    static const struct kernels *list[7];
     int count = 0;
-    const struct kernels *found[6] = {&kernels_scalar};
+    const struct kernels *found[7] = {&kernels_scalar};
     count = 1;
 #if defined(__x86_64__)
     __builtin_cpu_init();
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                   __builtin_cpu_supports("avx512vl");
+    static struct kernels avxvnni;
     if (avx2)
         found[count++] = &kernels_avx2;
+    if (avx2 && has_avx_vnni()) { /* AVX2 but for the bytes */
+        avxvnni = kernels_avx2;
+        avxvnni.name = "avxvnni";
+        avxvnni.bytes = &byte_kernels_avxvnni;
+        found[count++] = &avxvnni;
+    }
     if (avx512)
         found[count++] = &kernels_avx512;
     if (avx512 && __builtin_cpu_supports("avx512vnni"))

@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { LAYERS = 1500, GUARDED_BYTES = 1 << 20 };
+enum { LAYERS = 600, GUARDED_BYTES = 1 << 20 };
 
 static uint64_t random_state;
 
