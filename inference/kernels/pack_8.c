@@ -21,8 +21,9 @@ enum error_code pack_8_check(const struct node *node, const struct value *input,
         return operator_fail(node, ERROR_UNSUPPORTED, error, "types or scales that the 8-bit kernels do not compute with");
     if (bias != NULL && (bias->dtype != DTYPE_I32 || bias->data == NULL || shape_elements(&bias->shape) != columns))
         return operator_fail(node, ERROR_UNSUPPORTED, error, "a bias that is not one constant i32 a channel");
-    int32_t low = input->dtype == DTYPE_U8 ? 0 : -128;
-    if (input->quantization.zero_point[0] < low || input->quantization.zero_point[0] > low + 255)
+    int32_t low = input->dtype == DTYPE_U8 ? 0 : -128, out_low = output->dtype == DTYPE_U8 ? 0 : -128;
+    if (input->quantization.zero_point[0] < low || input->quantization.zero_point[0] > low + 255 || output->quantization.zero_point[0] < out_low ||
+        output->quantization.zero_point[0] > out_low + 255)
         return operator_fail(node, ERROR_MODEL, error, "a zero point outside its type");
     for (int32_t i = 0; i < w->count; i++) {
         int32_t weight_low = weights->dtype == DTYPE_U8 ? 0 : -128;
@@ -63,7 +64,6 @@ enum error_code pack_8_results(struct byte_results *results, struct arena *arena
     results->low += offset;
     results->high += offset;
     results->positive = results->low >= results->zero_point;
-    results->exact = results->zero_point < 0 || results->zero_point > 255;
     return ERROR_NONE;
 }
 

@@ -148,8 +148,8 @@ static size_t align(size_t bytes)
 static void size_scratch(struct operation *operation, struct convolution_8 *convolution)
 {
     const struct packed_8 *packed = &convolution->groups[0];
-    int64_t tile_bytes = (int64_t)packed->kernels->rows * convolution->channels * convolution->spatial.stride[0] * convolution->spatial.stride[1];
-    int64_t block = BLOCK_BYTES / tile_bytes;
+    int64_t area = (int64_t)convolution->spatial.stride[0] * convolution->spatial.stride[1]; /* new inputs of a result, in pixels */
+    int64_t block = area > BLOCK_BYTES ? 0 : BLOCK_BYTES / (packed->kernels->rows * (int64_t)convolution->channels * area);
     convolution->block_tiles = block < 1 ? 1 : block > BLOCK_TILES ? BLOCK_TILES : (int)block;
     convolution->table_bytes = align((size_t)convolution->block_tiles * BYTE_ROWS_MAX * sizeof(void *));
     convolution->offsets_bytes = align((size_t)convolution->block_tiles * BYTE_ROWS_MAX * sizeof(int32_t));
@@ -178,6 +178,8 @@ enum error_code convolution_8_prepare(struct operation *operation, struct arena 
         .framed = (pad[0] | pad[1] | pad[2] | pad[3]) != 0, .merged = spatial->groups == 1 && spatial->dilation[1] == 1,
         .zero = (uint8_t)input->quantization.zero_point[0]};
     convolution->direct = spatial->kernel[0] == 1 && spatial->kernel[1] == 1 && spatial->stride[0] == 1 && spatial->stride[1] == 1 && !convolution->framed;
+    if ((int64_t)convolution->height * convolution->width > TENSOR_ELEMENTS_MAX / in[3])
+        return operator_fail(operation->node, ERROR_LIMIT, error, "an input that is too large with its padding");
     TRY(measure_taps(operation, convolution, arena, error));
     TRY(pack_groups(operation, convolution, arena, error));
     size_scratch(operation, convolution);

@@ -48,7 +48,8 @@ enum error_code fully_connected_prepare(struct operation *operation, struct aren
     const struct value *bias = node->input_count > 2 && node->inputs[2] >= 0 ? operation_input(operation, 2) : NULL;
     if (weights->data == NULL || (bias != NULL && bias->data == NULL))
         return operator_fail(node, ERROR_UNSUPPORTED, error, "weights or a bias that are not constant");
-    if (input->dtype != DTYPE_F32 || weights->dtype != DTYPE_F32 || (bias != NULL && bias->dtype != DTYPE_F32))
+    bool floats = input->dtype == DTYPE_F32 && weights->dtype == DTYPE_F32 && output->dtype == DTYPE_F32;
+    if (!floats || (bias != NULL && bias->dtype != DTYPE_F32))
         return fully_connected_8_prepare(operation, arena, error);
     struct fully_connected *layer = arena_allocate(arena, sizeof *layer);
     if (layer == NULL)

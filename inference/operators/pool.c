@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { WINDOW_MAX = 1 << 22 }; /* 2^22 bytes add up to less than 2^31 */
+
 struct pool {
     struct spatial spatial;
     bool average;
@@ -114,9 +116,15 @@ static void pool_execute(const struct operation *operation, void *const *data, v
 
 static enum error_code prepare(struct operation *operation, struct arena *arena, const struct spatial *spatial, bool average, struct error *error)
 {
-    const struct value *in = operation_input(operation, 0);
+    const struct value *in = operation_input(operation, 0), *out = operation_output(operation, 0);
+    int64_t window = (int64_t)spatial->kernel[0] * spatial->kernel[1];
+    if (window > WINDOW_MAX)
+        return operator_fail(operation->node, ERROR_LIMIT, error, "a window of more positions than eddy takes");
+    operation->macs = (uint64_t)shape_elements(&out->shape) * (uint64_t)window;
     if (in->dtype != DTYPE_F32)
         return pool_8_prepare(operation, arena, spatial, average, error);
+    if (out->dtype != DTYPE_F32)
+        return operator_fail(operation->node, ERROR_UNSUPPORTED, error, "not supported for this type");
     struct pool *pool = arena_allocate(arena, sizeof *pool);
     if (pool == NULL)
         return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");

@@ -27,6 +27,7 @@ static void finish(const struct pool_8 *pool, const int32_t *sums, int32_t count
         if (pool->requantized) {
             int32_t centred = sums[c] - (pool->average ? count : 1) * pool->in_zero;
             double real = pool->factor * centred / (pool->average ? count : 1);
+            real = real < -1e6 ? -1e6 : real > 1e6 ? 1e6 : real; /* far outside a byte already */
             x = (int32_t)(real < 0 ? real - 0.5 : real + 0.5) + pool->out_zero;
         } else if (pool->average) {
             x = x > 0 ? (x + count / 2) / count : (x - count / 2) / count;

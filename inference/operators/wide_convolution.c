@@ -18,7 +18,7 @@ static int32_t sum_pixel(const struct operation *operation, const struct wide_co
     const struct spatial *s = &operation->node->attributes.spatial;
     int32_t depth = in->shape.dims[3] / s->groups, group = channel / (out->shape.dims[3] / s->groups), zero = in->quantization.zero_point[0];
     const int16_t *w = wide->weights + (int64_t)channel * s->kernel[0] * s->kernel[1] * depth;
-    int32_t sum = wide->bias != NULL ? wide->bias[channel] : 0;
+    uint32_t sum = wide->bias != NULL ? (uint32_t)wide->bias[channel] : 0; /* wraps, as the kernels' sums do */
     for (int32_t ky = 0; ky < s->kernel[0]; ky++) {
         int32_t y = out_y * s->stride[0] - s->pad[0] + ky * s->dilation[0];
         for (int32_t kx = 0; kx < s->kernel[1]; kx++, w += depth) {
@@ -28,14 +28,14 @@ static int32_t sum_pixel(const struct operation *operation, const struct wide_co
             const uint8_t *pixel = input + ((int64_t)y * in->shape.dims[2] + x) * in->shape.dims[3] + (int64_t)group * depth;
             if (in->dtype == DTYPE_U8) {
                 for (int32_t k = 0; k < depth; k++)
-                    sum += (pixel[k] - zero) * w[k];
+                    sum += (uint32_t)((pixel[k] - zero) * w[k]);
             } else {
                 for (int32_t k = 0; k < depth; k++)
-                    sum += ((int8_t)pixel[k] - zero) * w[k];
+                    sum += (uint32_t)(((int8_t)pixel[k] - zero) * w[k]);
             }
         }
     }
-    return sum;
+    return (int32_t)sum;
 }
 
 static void wide_convolution_execute(const struct operation *operation, void *const *data, void *scratch)
