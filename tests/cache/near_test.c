@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/evidence.h"
+#include "cache/near.h"
+
+#include "tests/check.h"
+
+#include <math.h>
+
+static uint64_t random_state = 88172645463325252u;
+
+static double uniform(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (double)(random_state >> 11) / 9007199254740992.0;
+}
+
+static struct near_descriptor picture(float level, float noise)
+{
+    struct near_descriptor descriptor = {.width = 640, .height = 360, .count = NEAR_DIMENSIONS_MAX};
+    for (int i = 0; i < descriptor.count; i++)
+        descriptor.values[i] = level + (float)(i % 17) + noise * (float)(uniform() - 0.5);
+    return descriptor;
+}
+
+/* One input on its way as the predictor handles it; what it costs and whether the answer was right. */
+struct stream {
+    struct near *near;
+    int inferred, hits, wrong;
+    int truth[65536]; /* results by key */
+    uint64_t keys;
+};
+
+static void feed(struct stream *stream, const struct near_descriptor *descriptor, int truth)
+{
+    struct near_match match;
+    enum near_advice advice = near_ask(stream->near, descriptor, &match);
+    int shared = match.known ? stream->truth[match.key.low] : -1;
+    if (advice == NEAR_HIT) {
+        stream->hits++;
+        stream->wrong += shared != truth;
+        return;
+    }
+    stream->inferred++;
+    if (match.known)
+        near_learn(stream->near, &match, advice, shared == truth);
+    stream->keys = (stream->keys + 1) % 65536;
+    stream->truth[stream->keys] = truth;
+    near_add(stream->near, descriptor, (struct cache_key){.low = stream->keys});
+}
+
+static void nothing_is_shared_before_there_is_evidence(void)
+{
+    static struct stream stream;
+    stream = (struct stream){.near = near_new(0.01, 0, 1)};
+    for (int i = 0; i < 300; i++) {
+        struct near_descriptor frame = picture(100, 4);
+        feed(&stream, &frame, 7);
+    }
+    CHECK_INTEGER(stream.hits, 0);
+    near_free(stream.near);
+}
+
+static void a_quiet_scene_is_soon_answered_without_inference(void)
+{
+    static struct stream stream;
+    stream = (struct stream){.near = near_new(0.01, 0, 1)};
+    for (int i = 0; i < 5000; i++) {
+        struct near_descriptor frame = picture(100, 4);
+        feed(&stream, &frame, 7);
+    }
+    CHECK(stream.hits > 3500);
+    CHECK_INTEGER(stream.wrong, 0);
+    struct near_statistics statistics;
+    near_get_statistics(stream.near, &statistics);
+    CHECK(statistics.audits > 20 && statistics.audits < 200);
+    CHECK(statistics.trusted_distance > 0);
+    near_free(stream.near);
+}
+
+static void a_scene_change_is_seen_at_once(void)
+{
+    static struct stream stream;
+    stream = (struct stream){.near = near_new(0.01, 0, 1)};
+    for (int i = 0; i < 3000; i++) {
+        struct near_descriptor frame = picture(100, 4);
+        feed(&stream, &frame, 7);
+    }
+    struct near_match match;
+    struct near_descriptor other = picture(140, 4);
+    CHECK(near_ask(stream.near, &other, &match) == NEAR_MISS);
+    struct near_descriptor corner = picture(100, 4);
+    for (int i = 0; i < 9; i++) /* one cell in fifty: somebody enters the picture */
+        corner.values[200 + i] += 60;
+    CHECK(near_ask(stream.near, &corner, &match) == NEAR_MISS);
+    struct near_descriptor same = picture(100, 4);
+    same.width = 1280;
+    CHECK(near_ask(stream.near, &same, &match) == NEAR_MISS && !match.known);
+    near_free(stream.near);
+}
+
+/* Results change with the level: inputs farther apart than about 1 often differ. */
+static void the_distance_settles_where_results_begin_to_differ(void)
+{
+    static struct stream stream;
+    stream = (struct stream){.near = near_new(0.01, 0, 1)};
+    for (int i = 0; i < 60000; i++) {
+        double level = 100 + 40 * uniform();
+        struct near_descriptor frame = picture((float)level, 0.02f);
+        feed(&stream, &frame, (int)(level / 10));
+    }
+    CHECK(stream.hits > 20000);
+    CHECK((double)stream.wrong / stream.hits < 0.01);
+    near_free(stream.near);
+}
+
+static void disagreement_tightens_what_was_presumed(void)
+{
+    static struct stream stream;
+    stream = (struct stream){.near = near_new(0.01, 32, 1)};
+    struct near_statistics statistics;
+    near_get_statistics(stream.near, &statistics);
+    CHECK(statistics.trusted_distance >= 32);
+    for (int i = 0; i < 4000; i++) {
+        struct near_descriptor frame = picture(100, 40);
+        feed(&stream, &frame, uniform() < 0.5); /* no distance tells these apart */
+    }
+    near_get_statistics(stream.near, &statistics);
+    CHECK(statistics.trusted_distance < 4);
+    CHECK(statistics.audit_disagreements > 0);
+    CHECK(stream.hits < 1500);
+    near_free(stream.near);
+}
+
+static void what_was_learned_outlives_a_restart_but_not_another_promise(void)
+{
+    static struct stream stream;
+    stream = (struct stream){.near = near_new(0.01, 0, 1)};
+    for (int i = 0; i < 3000; i++) {
+        struct near_descriptor frame = picture(100, 4);
+        feed(&stream, &frame, 7);
+    }
+    char saved[4096];
+    size_t length = near_save(stream.near, saved, sizeof saved);
+    CHECK(length > 0);
+    CHECK_INTEGER(near_save(stream.near, saved, sizeof saved), 0);
+    struct near_statistics before, after;
+    near_get_statistics(stream.near, &before);
+    struct near *same = near_new(0.01, 0, 2), *stricter = near_new(0.001, 0, 2);
+    near_restore(same, saved, length);
+    near_get_statistics(same, &after);
+    CHECK(after.trusted_distance == before.trusted_distance && after.audits == before.audits);
+    near_restore(stricter, saved, length);
+    near_get_statistics(stricter, &after);
+    CHECK(after.trusted_distance == 0);
+    memset(saved, 0xff, length);
+    near_restore(same, saved, length);
+    near_get_statistics(same, &after);
+    CHECK(after.trusted_distance == before.trusted_distance);
+    near_free(stricter);
+    near_free(same);
+    near_free(stream.near);
+}
+
+/* A result that disagrees in exactly 1.2 % of the cases must hardly ever pass for one below 1 %, however long one looks. */
+static void the_sequential_bound_holds_whenever_one_looks(void)
+{
+    enum { RUNS = 200, COMPARISONS = 5000 };
+    int wrongly_trusted = 0;
+    for (int run = 0; run < RUNS; run++) {
+        struct evidence evidence;
+        evidence_init(&evidence, 0.01);
+        bool trusted = false;
+        for (int i = 0; i < COMPARISONS && !trusted; i++) {
+            evidence_add(&evidence, 1, uniform() >= 0.012, false);
+            trusted = evidence.trusted_distance > 0;
+        }
+        wrongly_trusted += trusted;
+    }
+    CHECK(wrongly_trusted <= RUNS / 20);
+    CHECK(fabs(evidence_upper_bound(0, 0, 0.01) - 1) < 1e-6);
+    double after_500 = evidence_upper_bound(500, 0, 0.01), after_5000 = evidence_upper_bound(5000, 0, 0.01);
+    CHECK(after_500 > 0.005 && after_500 < 0.02);
+    CHECK(after_5000 < after_500 / 5);
+    CHECK(evidence_upper_bound(5000, 50, 0.01) > 0.01);
+}
+
+static void references_that_answer_often_outlive_a_flood_of_others(void)
+{
+    struct near *near = near_new(0.01, 8, 1);
+    struct near_descriptor frequent = picture(50, 0);
+    struct near_match match;
+    near_add(near, &frequent, (struct cache_key){.low = 42});
+    for (int i = 0; i < 100; i++)
+        near_ask(near, &frequent, &match);
+    for (int i = 0; i < 3 * NEAR_REFERENCES; i++) {
+        struct near_descriptor other = picture(100 + (float)i, 0);
+        near_add(near, &other, (struct cache_key){.low = 1000});
+    }
+    near_ask(near, &frequent, &match);
+    CHECK(match.known && match.key.low == 42 && match.distance == 0);
+    near_free(near);
+}
+
+int main(int count, char **arguments)
+{
+    return check_main(count, arguments, (struct check_case[]){
+        CASE(nothing_is_shared_before_there_is_evidence), CASE(a_quiet_scene_is_soon_answered_without_inference),
+        CASE(a_scene_change_is_seen_at_once), CASE(the_distance_settles_where_results_begin_to_differ),
+        CASE(disagreement_tightens_what_was_presumed), CASE(what_was_learned_outlives_a_restart_but_not_another_promise),
+        CASE(the_sequential_bound_holds_whenever_one_looks), CASE(references_that_answer_often_outlive_a_flood_of_others), {0}});
+}
