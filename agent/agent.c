@@ -51,9 +51,24 @@ static enum error_code open_cache(struct agent *agent, struct error *error)
     bool set_aside;
     TRY(state_path(agent->config, "cache.db", path, error));
     TRY(cache_open(path, (size_t)agent->config->cache.memory_bytes, &agent->cache, &set_aside, error));
-    if (set_aside)
-        log_warning("%s was damaged: set aside, a new one begun", path);
     return ERROR_NONE;
+}
+
+/* Found at the start or while running: told once the upstream broker can hear it. */
+static void report_cache_files(struct agent *agent)
+{
+    struct cache_statistics statistics;
+    struct link_statistics upstream;
+    cache_get_statistics(agent->cache, &statistics);
+    link_get_statistics(agent->links[LINK_UPSTREAM].link, &upstream);
+    if (statistics.files_set_aside == agent->cache_files_told || !upstream.connected)
+        return;
+    agent->cache_files_told = statistics.files_set_aside;
+    char message[512];
+    snprintf(message, sizeof message, "%.300s/cache.db was damaged: set aside as cache.db.damaged-SECONDS, a new one begun",
+             agent->config->agent.state_dir);
+    log_warning("%s", message);
+    event_publish("cache-damaged", message, agent);
 }
 
 static enum error_code open_pipelines(struct agent *agent, struct error *error)
@@ -71,7 +86,9 @@ static enum error_code open_pipelines(struct agent *agent, struct error *error)
             continue;
         predictor_settings(pipeline->config, &pipeline->bundle, settings, SETTINGS_BYTES);
         struct cache_space_options options = {.name = pipeline->config->name, .settings = settings, .ttl_us = pipeline->config->cache.ttl_us,
-                                              .disk_bytes_max = pipeline->config->cache.max_bytes};
+                                              .disk_bytes_max = pipeline->config->cache.max_bytes,
+                                              .max_disagreement = pipeline->config->cache.max_disagreement,
+                                              .start_distance = pipeline->config->cache.start_distance};
         code = cache_add_space(agent->cache, &options, &pipeline->space, error);
     }
     free(settings);
@@ -332,6 +349,7 @@ void agent_tick(struct agent *agent)
     if (agent->cache != NULL && now >= agent->flush_due_us) {
         agent->flush_due_us = now + FLUSH_INTERVAL_US;
         cache_flush(agent->cache);
+        report_cache_files(agent);
     }
 }
 

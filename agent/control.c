@@ -141,6 +141,15 @@ static enum error_code verb_cache_purge(struct agent *agent, const struct argume
     return found > 0 ? ERROR_NONE : error_set(error, ERROR_INPUT, "no pipeline \"%s\"", arguments->pipeline);
 }
 
+static enum error_code verb_cache_stats(struct agent *agent, const struct arguments *arguments, struct json_writer *data, struct error *error)
+{
+    (void)arguments;
+    if (agent->cache == NULL)
+        return error_set(error, ERROR_INPUT, "no pipeline has a cache: set its cache.mode to exact or near");
+    cache_report_write(agent, data);
+    return ERROR_NONE;
+}
+
 static const struct {
     const char *name;
     verb_function *run;
@@ -148,6 +157,7 @@ static const struct {
     {"ping", verb_ping},           {"get", verb_get},
     {"pause", verb_pause},         {"resume", verb_resume},
     {"log-level", verb_log_level}, {"cache-purge", verb_cache_purge},
+    {"cache-stats", verb_cache_stats},
 };
 
 /* Unknown members are no error: a command may carry notes of its sender. */
@@ -247,7 +257,7 @@ static enum error_code run_verb(struct agent *agent, const struct command *comma
         if (strcmp(verb, verbs[i].name) == 0)
             return verbs[i].run(agent, &arguments, data, error);
     }
-    return error_set(error, ERROR_UNSUPPORTED, "unknown command \"%.64s\", expected ping, get, pause, resume, reload, log-level or cache-purge", verb);
+    return error_set(error, ERROR_UNSUPPORTED, "unknown command \"%.64s\", expected ping, get, pause, resume, reload, log-level, cache-purge or cache-stats", verb);
 }
 
 void control_handle(struct agent *agent, struct command *command)

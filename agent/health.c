@@ -129,23 +129,6 @@ static void write_outbox(struct json_writer *writer, struct agent *agent)
     json_object_end(writer);
 }
 
-static void write_cache(struct json_writer *writer, struct cache *cache)
-{
-    struct cache_statistics statistics;
-    cache_get_statistics(cache, &statistics);
-    json_key(writer, "cache");
-    json_object_begin(writer);
-    member(writer, "lookups", (int64_t)statistics.lookups);
-    member(writer, "hits_memory", (int64_t)statistics.hits_memory);
-    member(writer, "hits_disk", (int64_t)statistics.hits_disk);
-    member(writer, "misses", (int64_t)statistics.misses);
-    member(writer, "evictions", (int64_t)statistics.evictions);
-    member(writer, "memory_bytes", (int64_t)statistics.memory_bytes);
-    member(writer, "disk_bytes", (int64_t)statistics.disk_bytes);
-    member(writer, "disk_entries", (int64_t)statistics.disk_entries);
-    json_object_end(writer);
-}
-
 static void write_process(struct json_writer *writer, struct agent *agent)
 {
     int64_t now = clock_monotonic_us(), cpu = cpu_us();
@@ -176,8 +159,10 @@ size_t health_write(struct agent *agent, char *text, size_t capacity)
     write_link(&writer, "local", agent->links[LINK_LOCAL].link);
     write_link(&writer, "upstream", agent->links[LINK_UPSTREAM].link);
     write_outbox(&writer, agent);
-    if (agent->cache != NULL)
-        write_cache(&writer, agent->cache);
+    if (agent->cache != NULL) {
+        json_key(&writer, "cache");
+        cache_report_write(agent, &writer);
+    }
     json_key(&writer, "pipelines");
     json_array_begin(&writer);
     for (int i = 0; i < agent->config->pipeline_count; i++)

@@ -14,6 +14,7 @@
 #ifndef EDDY_AGENT_INPUT_H
 #define EDDY_AGENT_INPUT_H
 
+#include "agent/descriptor.h"
 #include "base/error.h"
 #include "config/config.h"
 #include "config/manifest.h"
@@ -38,6 +39,8 @@ void input_free(struct input *input);
 /* image: decodes into tensor->data. */
 MUST_CHECK enum error_code input_decode_image(struct input *input, const uint8_t *bytes, size_t length, struct tensor *tensor,
                                               struct image_geometry *geometry_out, struct error *error);
+/* What the image looks like, without decoding it in full; false: it cannot be used, or is of a kind that has no descriptor (CMYK). */
+bool input_describe_image(struct input *input, const uint8_t *bytes, size_t length, struct near_descriptor *descriptor_out);
 /* Reads the header alone: what the image is. For limits and reports. */
 MUST_CHECK enum error_code input_image_size(const uint8_t *bytes, size_t length, int32_t *width_out, int32_t *height_out, struct error *error);
 
@@ -47,7 +50,7 @@ MUST_CHECK enum error_code input_series_push(struct input *input, const char *so
                                              size_t length, int *windows_out, struct error *error);
 /* Writes the next completed window of the last push, oldest first, into tensor->data; false: no more. */
 bool input_series_next(struct input *input, struct tensor *tensor);
-/* The raw samples of the window that input_series_next gave last, before normalisation: for content keys. Borrowed. */
-const float *input_series_window(const struct input *input, size_t *floats_out);
+/* What that window looks like; false: it has too many fields for that. */
+bool input_describe_window(const struct input *input, struct near_descriptor *descriptor_out);
 
 #endif

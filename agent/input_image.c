@@ -227,6 +227,51 @@ enum error_code input_decode_image(struct input *input, const uint8_t *bytes, si
     return ERROR_NONE;
 }
 
+/* At 1/8 a sample is a block's DC coefficient: no inverse DCT, no resizing. */
+static void describe(struct image_decoder *decoder, struct near_descriptor *descriptor)
+{
+    struct jpeg_decompress_struct *info = &decoder->info;
+    struct descriptor_cells cells;
+    info->scale_num = 1;
+    info->scale_denom = 8;
+    info->out_color_space = info->jpeg_color_space == JCS_GRAYSCALE ? JCS_GRAYSCALE : JCS_YCbCr;
+    info->do_fancy_upsampling = FALSE;
+    jpeg_start_decompress(info);
+    descriptor_begin(&cells, (int32_t)info->output_width, (int32_t)info->output_height, info->output_components);
+    if (!reserve(decoder, (size_t)info->output_width * (size_t)info->output_components))
+        longjmp(decoder->escape, 1);
+    while (info->output_scanline < info->output_height) {
+        JSAMPROW row = decoder->pixels;
+        jpeg_read_scanlines(info, &row, 1);
+        descriptor_add_row(&cells, row);
+    }
+    descriptor_finish(&cells, descriptor);
+    descriptor->width = (int32_t)info->image_width;
+    descriptor->height = (int32_t)info->image_height;
+    jpeg_finish_decompress(info);
+}
+
+bool input_describe_image(struct input *input, const uint8_t *bytes, size_t length, struct near_descriptor *descriptor_out)
+{
+    struct image_decoder *decoder = input->decoder;
+    struct error ignored;
+    if (check_start(bytes, length, &ignored) != ERROR_NONE)
+        return false;
+    decoder->damage = 0;
+    if (setjmp(decoder->escape) != 0) {
+        jpeg_abort_decompress(&decoder->info);
+        return false;
+    }
+    jpeg_mem_src(&decoder->info, bytes, length);
+    jpeg_read_header(&decoder->info, TRUE);
+    bool usable = check_header(decoder, input->pipeline->input.max_pixels, &ignored) == ERROR_NONE &&
+                  (decoder->info.jpeg_color_space == JCS_YCbCr || decoder->info.jpeg_color_space == JCS_GRAYSCALE);
+    if (usable)
+        describe(decoder, descriptor_out);
+    jpeg_abort_decompress(&decoder->info);
+    return usable && decoder->damage == 0;
+}
+
 enum error_code input_image_size(const uint8_t *bytes, size_t length, int32_t *width_out, int32_t *height_out, struct error *error)
 {
     struct image_decoder *decoder;

@@ -264,8 +264,8 @@ bool input_series_next(struct input *input, struct tensor *tensor)
     return true;
 }
 
-const float *input_series_window(const struct input *input, size_t *floats_out)
+bool input_describe_window(const struct input *input, struct near_descriptor *descriptor_out)
 {
-    *floats_out = (size_t)input->series.window * (size_t)input->series.fields;
-    return input->series.current;
+    const struct series *series = &input->series;
+    return descriptor_of_window(series->current, series->window, series->fields, series->normalize_factor, series->normalize_term, descriptor_out);
 }

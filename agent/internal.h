@@ -53,6 +53,7 @@ struct agent {
     bool reload_wanted;
     bool reload_reply_wanted;
     struct command reload_command;
+    uint64_t cache_files_told;   /* damaged cache files that an event told of */
     int64_t started_us, health_due_us, flush_due_us, cpu_us_before, cpu_wall_before_us;
     char text[CONTROL_TEXT_BYTES]; /* for health and replies: main thread */
 };
@@ -71,6 +72,9 @@ void health_publish(struct agent *agent);
 size_t health_write(struct agent *agent, char *text, size_t capacity); /* the JSON; its length, 0: it did not fit */
 void status_publish(struct agent *agent, enum link_role role, const char *state, const char *reason);
 void event_publish(const char *name, const char *message, void *context); /* context: struct agent; any thread but Paho's */
+
+/* cache_report.c */
+void cache_report_write(struct agent *agent, struct json_writer *writer); /* a JSON object; the agent has a cache */
 
 /* agent.c */
 void agent_publish(struct agent *agent, enum link_role role, const struct link_publication *publication);

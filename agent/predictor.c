@@ -2,8 +2,12 @@
 #include "agent/predictor.h"
 
 #include "agent/input.h"
+#include "agent/recall.h"
 #include "agent/task.h"
 #include "base/clock.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +22,7 @@ struct predictor {
     struct run *run;
     struct input *input;
     struct task_decoder *task;
+    struct recall recall;
     const struct tensor *inputs[MODEL_TENSORS_MAX], *outputs[MODEL_TENSORS_MAX];
     char label[6 * BUNDLE_LABEL_BYTES + 3]; /* of the bundle, as JSON */
     size_t result_bytes_max;
@@ -35,7 +40,6 @@ struct timing {
 void predictor_settings(const struct config_pipeline *pipeline, const struct bundle *bundle, char *text, size_t capacity)
 {
     const struct manifest *m = bundle->manifest;
-    size_t length = 0;
     struct json_writer writer;
     json_writer_init(&writer, text, capacity);
     json_array_begin(&writer);
@@ -54,11 +58,10 @@ void predictor_settings(const struct config_pipeline *pipeline, const struct bun
         json_float(&writer, m->input.normalize_mean[i]);
         json_float(&writer, m->input.normalize_std[i]);
     }
+    uint64_t labels = 0;
     for (int i = 0; i < m->label_count; i++)
-        length += strlen(m->labels[i]) + 1;
-    json_integer(&writer, (int64_t)length);
-    for (int i = 0; i < m->label_count && i < 100; i++)
-        json_string(&writer, m->labels[i]);
+        labels = XXH3_64bits_withSeed(m->labels[i], strlen(m->labels[i]), labels);
+    json_integer(&writer, (int64_t)labels);
     json_array_end(&writer);
     json_writer_finish(&writer);
 }
@@ -104,6 +107,8 @@ enum error_code predictor_new(const struct config_pipeline *pipeline, const stru
                                ? error_set(error, ERROR_LIMIT, "no memory for results of %zu bytes", result_bytes_max)
                                : bind_tensors(predictor, error);
     if (code == ERROR_NONE)
+        code = recall_init(&predictor->recall, space, bundle->manifest, result_bytes_max, error);
+    if (code == ERROR_NONE)
         code = input_new(pipeline, bundle->manifest, predictor->inputs[0], &predictor->input, error);
     if (code == ERROR_NONE)
         code = task_new(bundle->manifest, predictor->inputs, model_input_count(bundle->model), predictor->outputs,
@@ -122,6 +127,7 @@ void predictor_free(struct predictor *predictor)
     if (predictor == NULL)
         return;
     task_free(predictor->task);
+    recall_deinit(&predictor->recall);
     input_free(predictor->input);
     run_free(predictor->run);
     free(predictor->text);
@@ -184,18 +190,69 @@ static void append_error(struct predictor *predictor, struct answer *answer, con
     answer->errors++;
 }
 
-static bool answer_from_cache(struct predictor *predictor, struct cache_key key, struct timing *timing, struct answer *answer)
+/* The keys under which an input's result is kept, and which of them this predictor is making (cache_claim). */
+struct keys {
+    struct cache_key bytes, tensor;
+    bool making_bytes, making_tensor;
+};
+
+static void append_hit(struct predictor *predictor, struct answer *answer, struct timing *timing, enum cache_level level, const char *result,
+                       size_t length, int64_t saved_us)
 {
-    size_t length;
-    if (predictor->space == NULL || !cache_find(predictor->space, key, predictor->result, predictor->result_bytes_max, &length))
-        return false;
-    timing->cache = "hit";
-    append(predictor, answer, timing, "result", predictor->result, length);
+    timing->cache = level == CACHE_LEVEL_NEAR ? "near" : "hit";
+    append(predictor, answer, timing, "result", result, length);
     answer->hits++;
+    cache_count_hit(predictor->space, level, saved_us);
+}
+
+/* Claims the key; true: somebody had it, and it is the answer. */
+static bool answer_from_cache(struct predictor *predictor, enum cache_level level, struct keys *keys, struct timing *timing,
+                              struct answer *answer)
+{
+    struct cache_found found;
+    bool bytes = level == CACHE_LEVEL_BYTES;
+    if (predictor->space == NULL)
+        return false;
+    if (!cache_claim(predictor->space, bytes ? keys->bytes : keys->tensor, predictor->result, predictor->result_bytes_max, &found)) {
+        *(bytes ? &keys->making_bytes : &keys->making_tensor) = true;
+        return false;
+    }
+    append_hit(predictor, answer, timing, level, predictor->result, found.length, found.saving_us);
+    if (keys->making_bytes) { /* the same tensor from other bytes: the next time these bytes suffice */
+        cache_put(predictor->space, keys->bytes, predictor->result, found.length, found.saving_us + timing->decode_us);
+        keys->making_bytes = false;
+    }
     return true;
 }
 
-static void infer(struct predictor *predictor, const struct image_geometry *geometry, const struct cache_key *key, struct timing *timing,
+static bool answer_from_likeness(struct predictor *predictor, struct timing *timing, struct answer *answer)
+{
+    struct recall *recall = &predictor->recall;
+    if (!recall_ask(recall))
+        return false;
+    append_hit(predictor, answer, timing, CACHE_LEVEL_NEAR, recall->shared, recall->shared_length, recall->saving_us);
+    return true;
+}
+
+static void give_up(struct predictor *predictor, const struct keys *keys)
+{
+    if (keys->making_tensor)
+        cache_give_up(predictor->space, keys->tensor);
+    if (keys->making_bytes)
+        cache_give_up(predictor->space, keys->bytes);
+}
+
+static void keep(struct predictor *predictor, const struct keys *keys, const struct timing *timing, size_t length)
+{
+    if (keys->making_tensor)
+        cache_put(predictor->space, keys->tensor, predictor->result, length, timing->infer_us);
+    if (keys->making_bytes)
+        cache_put(predictor->space, keys->bytes, predictor->result, length, timing->infer_us + timing->decode_us);
+    if (keys->making_tensor || keys->making_bytes)
+        recall_learn(&predictor->recall, predictor->result, length, keys->making_bytes ? keys->bytes : keys->tensor);
+}
+
+static void infer(struct predictor *predictor, const struct image_geometry *geometry, const struct keys *keys, struct timing *timing,
                   struct answer *answer)
 {
     int64_t before = clock_monotonic_us();
@@ -204,34 +261,71 @@ static void infer(struct predictor *predictor, const struct image_geometry *geom
     json_writer_init(&writer, predictor->result, predictor->result_bytes_max);
     task_write(predictor->task, predictor->inputs, predictor->outputs, geometry, &writer);
     timing->infer_us = clock_monotonic_us() - before;
+    if (predictor->space != NULL)
+        cache_count_miss(predictor->space);
     if (!json_writer_finish(&writer)) {
         struct error error;
         error_set(&error, ERROR_LIMIT, "the result is larger than %zu bytes: raise sink.max_bytes or the model's threshold",
                   predictor->result_bytes_max);
         append_error(predictor, answer, timing, &error);
+        give_up(predictor, keys);
         return;
     }
     append(predictor, answer, timing, "result", predictor->result, writer.length);
-    if (predictor->space != NULL)
-        cache_put(predictor->space, *key, predictor->result, writer.length);
+    keep(predictor, keys, timing, writer.length);
+}
+
+static struct cache_key tensor_key(struct predictor *predictor, const struct image_geometry *geometry)
+{
+    const struct tensor *tensor = run_input(predictor->run, 0);
+    struct cache_key key = cache_key(predictor->space, CACHE_LEVEL_TENSOR, tensor->data, tensor_bytes(tensor));
+    return geometry == NULL ? key : cache_key_with(key, geometry, sizeof *geometry); /* boxes are in pixels of the original */
 }
 
 static void answer_image(struct predictor *predictor, const struct predictor_input *input, struct timing *timing, struct answer *answer)
 {
-    struct cache_key key = {0};
+    struct keys keys = {0};
     if (predictor->space != NULL)
-        key = cache_key(predictor->space, CACHE_LEVEL_BYTES, input->bytes, input->length);
-    if (answer_from_cache(predictor, key, timing, answer))
+        keys.bytes = cache_key(predictor->space, CACHE_LEVEL_BYTES, input->bytes, input->length);
+    if (answer_from_cache(predictor, CACHE_LEVEL_BYTES, &keys, timing, answer))
         return;
     struct image_geometry geometry;
     struct error error = {0};
     int64_t before = clock_monotonic_us();
+    if (predictor->recall.near != NULL)
+        predictor->recall.described = input_describe_image(predictor->input, input->bytes, input->length, &predictor->recall.descriptor);
+    if (answer_from_likeness(predictor, timing, answer)) {
+        give_up(predictor, &keys);
+        return;
+    }
     enum error_code code = input_decode_image(predictor->input, input->bytes, input->length, run_input(predictor->run, 0), &geometry, &error);
     timing->decode_us = clock_monotonic_us() - before;
-    if (code != ERROR_NONE)
+    if (code != ERROR_NONE) {
         append_error(predictor, answer, timing, &error);
+        give_up(predictor, &keys);
+        if (predictor->space != NULL)
+            cache_count_miss(predictor->space);
+        return;
+    }
+    if (predictor->space != NULL)
+        keys.tensor = tensor_key(predictor, &geometry);
+    if (!answer_from_cache(predictor, CACHE_LEVEL_TENSOR, &keys, timing, answer))
+        infer(predictor, &geometry, &keys, timing, answer);
+}
+
+static void answer_window(struct predictor *predictor, struct timing *timing, struct answer *answer)
+{
+    struct keys keys = {0};
+    if (predictor->space != NULL)
+        keys.tensor = tensor_key(predictor, NULL);
+    if (answer_from_cache(predictor, CACHE_LEVEL_TENSOR, &keys, timing, answer))
+        return;
+    if (predictor->recall.near != NULL)
+        predictor->recall.described = input_describe_window(predictor->input, &predictor->recall.descriptor);
+    if (answer_from_likeness(predictor, timing, answer))
+        give_up(predictor, &keys);
     else
-        infer(predictor, &geometry, &key, timing, answer);
+        infer(predictor, NULL, &keys, timing, answer);
 }
 
 static void answer_series(struct predictor *predictor, const struct predictor_input *input, struct timing *timing, struct answer *answer)
@@ -253,15 +347,9 @@ static void answer_series(struct predictor *predictor, const struct predictor_in
             append_error(predictor, answer, timing, &error);
             return;
         }
-        size_t floats;
-        const float *window = input_series_window(predictor->input, &floats);
-        struct cache_key key = {0};
         timing->cache = without_hit;
         timing->infer_us = 0;
-        if (predictor->space != NULL)
-            key = cache_key(predictor->space, CACHE_LEVEL_TENSOR, window, floats * sizeof *window);
-        if (!answer_from_cache(predictor, key, timing, answer))
-            infer(predictor, NULL, &key, timing, answer);
+        answer_window(predictor, timing, answer);
         timing->decode_us = 0; /* of the message, told once */
     }
 }

@@ -2,7 +2,8 @@
  *
  * predictor.h: one thread's way from the bytes of a message to the JSON of its results: cache, decode, infer, read the outputs.
  *
- * The cheapest answer comes first: the same bytes are answered before decoding; a series window that was seen before, before inference.
+ * The cheapest answer comes first: the same bytes are answered before decoding, a likeness (cache mode near) before full decoding, the same
+ * input tensor before inference. A series has no level of bytes: its windows span messages, which must be parsed to move them on.
  * A message gives one result (image) or as many as windows it completes (series; often none). What cannot be used gives an error result:
  * predictor_answer itself cannot fail.
  * An answer's text holds its results one after the other, each the end of a result line from "model" to the closing brace:

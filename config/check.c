@@ -10,6 +10,8 @@
 
 enum { IMAGE_BYTES_MAX = 32 * 1024 * 1024, SERIES_BYTES_MAX = 1024 * 1024, WINDOW_NUMBERS_MAX = 1 << 20, PREFIX_BYTES = 48 };
 
+#define NEAR_DISAGREEMENT 0.01
+
 struct entry {
     struct config_pipeline *pipeline;
     const struct yaml_node *node;
@@ -165,11 +167,11 @@ static void check_input(const struct entry *entry)
 
 static void check_cache(const struct entry *entry)
 {
-    static const char *const near_keys[] = {"cache.max_disagreement", NULL};
-    const struct yaml_node *mode = schema_find(entry->node, "cache.mode");
-    bool near = mode != NULL && mode->kind == YAML_SCALAR && strcmp(mode->text, "near") == 0;
-    if (!near)
+    static const char *const near_keys[] = {"cache.max_disagreement", "cache.start_distance", NULL};
+    if (entry->pipeline->cache.mode != CACHE_NEAR)
         refuse_keys(entry, near_keys, "cache mode near");
+    else if (schema_find(entry->node, "cache.max_disagreement") == NULL)
+        entry->pipeline->cache.max_disagreement = NEAR_DISAGREEMENT;
 }
 
 /* Whether filter covers eddy/<agent>/result/<pipeline>: results would come back as inputs, for ever. */

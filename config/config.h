@@ -58,7 +58,7 @@ struct config_pipeline {
     struct {
         enum cache_mode mode;
         int64_t ttl_us, max_bytes;
-        double max_disagreement;
+        double max_disagreement, start_distance; /* near alone; 0 in other modes */
     } cache;
     enum egress egress;
     struct {
@@ -81,7 +81,7 @@ struct config {
     struct config_broker local, upstream;
     const char *models_dir;
     struct { int64_t max_bytes; } outbox;   /* disk budget: 256 MiB */
-    struct { int64_t memory_bytes; } cache; /* RAM front of all pipelines together: 8 MiB */
+    struct { int64_t memory_bytes; double core_watts; } cache; /* RAM front of all pipelines together: 8 MiB; 2 W */
     struct config_pipeline *pipelines;
     int32_t pipeline_count;
 };

@@ -18,7 +18,7 @@ static const struct schema_choice log_levels[] = {{.name = "error"}, {.name = "w
 static const struct schema_choice kinds[] = {{"image", INPUT_IMAGE, NULL}, {"series", INPUT_SERIES, NULL}, {0}};
 static const struct schema_choice formats[] = {
     {"json", SERIES_JSON, NULL}, {"csv", SERIES_CSV, NULL}, {"cbor", SERIES_CBOR, NULL}, {"f32le", SERIES_F32LE, NULL}, {0}};
-static const struct schema_choice modes[] = {{"off", CACHE_OFF, NULL}, {"exact", CACHE_EXACT, NULL}, {"near", CACHE_NEAR, "exact"}, {0}};
+static const struct schema_choice modes[] = {{"off", CACHE_OFF, NULL}, {"exact", CACHE_EXACT, NULL}, {"near", CACHE_NEAR, NULL}, {0}};
 static const struct schema_choice egresses[] = {
     {"results", EGRESS_RESULTS, NULL}, {"crops", EGRESS_CROPS, "results"}, {"snapshots", EGRESS_SNAPSHOTS, "results"}, {0}};
 static const struct schema_choice compressions[] = {
@@ -88,6 +88,8 @@ static const struct schema_row config_rows[] = {
     {.path = "cache", .type = SCHEMA_SECTION, .help = "Results that are given again for the same input."},
     {.path = "cache.memory", .type = SCHEMA_SIZE, SCHEMA_AT(struct config, cache.memory_bytes), .minimum = 0, .maximum = 16 * GIB,
      .value = "8MiB", .help = "Memory in front of the cache's disk, all pipelines together."},
+    {.path = "cache.core_watts", .type = SCHEMA_NUMBER, SCHEMA_AT(struct config, cache.core_watts), .minimum = 0, .maximum = 1000,
+     .value = "2", .help = "Power that one busy core of this gateway draws: turns the time that the cache saved into joules."},
 
     {.path = "pipelines", .type = SCHEMA_ENTRIES, SCHEMA_AT(struct config, pipelines), SCHEMA_COUNT(struct config, pipeline_count),
      .minimum = 0, .maximum = 256, .expected = "a list of at most 256 pipelines", .entries = &pipeline_schema,
@@ -141,14 +143,17 @@ static const struct schema_row pipeline_rows[] = {
     {.path = "cache", .type = SCHEMA_SECTION, .in_sample = true,
      .help = "Whether an input that was seen before is answered without inference."},
     {.path = "cache.mode", .type = SCHEMA_CHOICE, SCHEMA_AT(struct config_pipeline, cache.mode), .choices = modes, .value = "off",
-     .example = "exact", .in_sample = true, .help = "exact: same bytes, or same tensor for the model."},
+     .example = "exact", .in_sample = true, .help = "exact: same bytes, or same tensor for the model; near: also inputs that look alike, within max_disagreement."},
     {.path = "cache.ttl", .type = SCHEMA_DURATION, SCHEMA_AT(struct config_pipeline, cache.ttl_us), .unit_us = 1, .minimum = MS,
      .maximum = 365 * DAY, .value = "10m", .help = "Age at which a remembered result is no longer used."},
     {.path = "cache.max_bytes", .type = SCHEMA_SIZE, SCHEMA_AT(struct config_pipeline, cache.max_bytes), .minimum = 64 * KIB,
      .maximum = 64 * GIB, .value = "64MiB", .help = "Disk budget of this pipeline's cache."},
-    {.path = "cache.max_disagreement", .type = SCHEMA_PERCENT, SCHEMA_AT(struct config_pipeline, cache.max_disagreement), .minimum = 0,
-     .maximum = 1, .otherwise = "only for mode near", .example = "1%",
-     .help = "near: share of answers that may differ from the model's. Not available in this version."},
+    {.path = "cache.max_disagreement", .type = SCHEMA_PERCENT, SCHEMA_AT(struct config_pipeline, cache.max_disagreement), .minimum = 0.0001,
+     .maximum = 0.5, .otherwise = "1% for mode near", .example = "1%",
+     .help = "near: share of its answers that may differ from the model's; until comparisons prove it, everything is inferred."},
+    {.path = "cache.start_distance", .type = SCHEMA_NUMBER, SCHEMA_AT(struct config_pipeline, cache.start_distance), .minimum = 0,
+     .maximum = 181, .otherwise = "0: learn it first", .example = "8",
+     .help = "near: distance to trust from the start, as another gateway has learned it (docs/cache.md)."},
 
     {.path = "egress", .type = SCHEMA_CHOICE, SCHEMA_AT(struct config_pipeline, egress), .choices = egresses, .value = "results",
      .help = "What may leave this gateway: results, and no pixel."},

@@ -282,8 +282,18 @@ static void later_features_are_refused_in_words(void)
 {
     CHECK_TEXT(support_report(PIPELINE "    egress: crops\n"),
                "eddy.yaml:6:13: pipelines[0].egress is \"crops\", which is not available in this version, use results");
-    CHECK_TEXT(support_report(PIPELINE "    cache: { mode: near, max_disagreement: 1% }\n"),
-               "eddy.yaml:6:20: pipelines[0].cache.mode is \"near\", which is not available in this version, use exact");
+}
+
+static void near_promises_one_percent_unless_told_otherwise(void)
+{
+    struct config *config = support_parse(PIPELINE "    cache: { mode: near }\n");
+    CHECK_INTEGER(config->pipelines[0].cache.mode, CACHE_NEAR);
+    CHECK_INTEGER(config->pipelines[0].cache.max_disagreement * 1e6, 10000);
+    config_close(config);
+    config = support_parse(PIPELINE "    cache: { mode: near, max_disagreement: 2%, start_distance: 8 }\n");
+    CHECK_INTEGER(config->pipelines[0].cache.max_disagreement * 1e6, 20000);
+    CHECK_INTEGER(config->pipelines[0].cache.start_distance, 8);
+    config_close(config);
     CHECK_TEXT(support_report(PIPELINE "    cache: { mode: exact, max_disagreement: 1% }\n"),
                "eddy.yaml:6:27: pipelines[0].cache.max_disagreement is given, but it is only for cache mode near, "
                "expected no such key here");
@@ -345,6 +355,7 @@ int main(int count, char **arguments)
                                             CASE(addresses_are_checked), CASE(topic_filters_are_checked),
                                             CASE(own_results_are_not_taken_in), CASE(pipelines_need_names_of_their_own),
                                             CASE(series_keys_fit_together), CASE(later_features_are_refused_in_words),
+                                            CASE(near_promises_one_percent_unless_told_otherwise),
                                             CASE(yaml_beyond_plain_data_is_refused), CASE(at_most_twenty_problems_are_kept),
                                             CASE(file_that_is_too_large_is_refused), {0}});
 }
