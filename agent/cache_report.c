@@ -49,12 +49,11 @@ static void write_near(struct json_writer *writer, struct near *near)
     json_object_begin(writer);
     number(writer, "trusted_distance", statistics.trusted_distance);
     number(writer, "max_disagreement", statistics.max_disagreement);
+    number(writer, "samples", statistics.samples);
+    number(writer, "disagreement", statistics.samples > 0 ? statistics.wrong / statistics.samples : 0);
+    number(writer, "disagreement_bound", statistics.bound);
     member(writer, "audits", statistics.audits);
     member(writer, "audit_disagreements", statistics.audit_disagreements);
-    number(writer, "disagreement", statistics.audits > 0 ? (double)statistics.audit_disagreements / (double)statistics.audits : 0);
-    number(writer, "disagreement_bound", statistics.bound);
-    member(writer, "comparisons", statistics.comparisons);
-    member(writer, "disagreements", statistics.disagreements);
     member(writer, "references", (uint64_t)statistics.references);
     json_object_end(writer);
 }

@@ -21,28 +21,40 @@ void recall_deinit(struct recall *recall)
     *recall = (struct recall){0};
 }
 
-bool recall_ask(struct recall *recall)
+static bool fetch(struct recall *recall, struct cache_key key)
 {
-    recall->shared_length = 0;
-    recall->match.known = false;
-    if (recall->near == NULL || !recall->described)
-        return false;
     struct cache_found found;
-    recall->advice = near_ask(recall->near, &recall->descriptor, &recall->match);
-    if (!recall->match.known || !cache_find(recall->space, recall->match.key, recall->shared, recall->capacity, &found))
+    if (!cache_find(recall->space, key, recall->shared, recall->capacity, &found))
         return false; /* evicted or too old: the reference is of no use */
     recall->shared_length = found.length;
     recall->saving_us = found.saving_us;
-    return recall->advice == NEAR_HIT;
+    return true;
+}
+
+bool recall_ask(struct recall *recall)
+{
+    if (recall->near == NULL || !recall->described)
+        return false;
+    near_look(recall->near, &recall->descriptor, &recall->ask);
+    if (recall->ask.advice != NEAR_HIT)
+        return false;
+    if (fetch(recall, recall->ask.key))
+        return true;
+    recall->ask.new_for = UINT64_MAX; /* in the place of the one whose result is gone */
+    return false;
 }
 
 void recall_learn(struct recall *recall, const char *result, size_t length, struct cache_key key)
 {
     if (recall->near == NULL || !recall->described)
         return;
-    if (recall->shared_length > 0)
-        near_learn(recall->near, &recall->match, recall->advice,
-                   agreement_check(recall->manifest, (struct agreement_result){recall->shared, recall->shared_length},
-                                   (struct agreement_result){result, length}));
-    near_add(recall->near, &recall->descriptor, key);
+    uint64_t wrong = 0;
+    for (int i = 0; i < recall->ask.trial_count; i++) {
+        const struct near_trial *trial = &recall->ask.trials[i];
+        if (fetch(recall, trial->key) && !agreement_check(recall->manifest, (struct agreement_result){recall->shared, recall->shared_length},
+                                                          (struct agreement_result){result, length}))
+            wrong |= trial->levels;
+    }
+    near_learn(recall->near, &recall->ask, wrong);
+    near_add(recall->near, &recall->ask, &recall->descriptor, key);
 }

@@ -14,13 +14,12 @@ struct recall {
     struct cache_space *space;
     struct near *near;               /* NULL: the space has no near level */
     const struct manifest *manifest; /* says when two results agree */
-    char *shared;                    /* [capacity]: the nearest reference's result */
-    size_t capacity, shared_length;  /* length 0: there is none to compare with */
+    char *shared;                    /* [capacity]: a reference's result */
+    size_t capacity, shared_length;
     int64_t saving_us;
     struct near_descriptor descriptor;
     bool described;
-    enum near_advice advice;
-    struct near_match match;
+    struct near_ask ask;
 };
 
 MUST_CHECK enum error_code recall_init(struct recall *recall, struct cache_space *space, const struct manifest *manifest, size_t capacity,

@@ -2,10 +2,12 @@
 #include "cache/evidence.h"
 
 #include <math.h>
+#include <string.h>
 
-enum { KEPT_EXPECTED = 64, BISECTIONS = 40 }; /* a bin is halved when so many disagreements would have been allowed */
+enum { KEPT_EXPECTED = 64, BISECTIONS = 40 }; /* evidence is halved when so many wrong ones would have been allowed */
 
 #define ALARM_LIMIT 3.0
+#define FIRST_DISTANCE 0.00390625
 
 static double log_beta(double a, double b)
 {
@@ -13,28 +15,23 @@ static double log_beta(double a, double b)
 }
 
 /* log M of the header: how much the data speak against a share of p. */
-static double log_mixture(double compared, double disagreed, double p, double expected)
+static double log_mixture(double samples, double wrong, double p, double expected)
 {
     double a = 0.5, b = a / expected;
-    return log_beta(a + disagreed, b + compared - disagreed) - log_beta(a, b) - disagreed * log(p) - (compared - disagreed) * log1p(-p);
+    return log_beta(a + wrong, b + samples - wrong) - log_beta(a, b) - wrong * log(p) - (samples - wrong) * log1p(-p);
 }
 
-static bool is_below(double compared, double disagreed, double p, double expected, double limit)
+static bool is_below(double samples, double wrong, double p, double expected)
 {
-    return disagreed < p * compared && log_mixture(compared, disagreed, p, expected) >= log(limit);
+    return wrong < p * samples && log_mixture(samples, wrong, p, expected) >= -log(1 - EVIDENCE_CONFIDENCE);
 }
 
-static bool is_above(double compared, double disagreed, double p, double expected, double limit)
+double evidence_upper_bound(double samples, double wrong, double expected)
 {
-    return disagreed > p * compared && log_mixture(compared, disagreed, p, expected) >= log(limit);
-}
-
-double evidence_upper_bound(double compared, double disagreed, double expected)
-{
-    double low = compared > 0 ? disagreed / compared : 0, high = 1;
+    double low = samples > 0 ? wrong / samples : 0, high = 1;
     for (int i = 0; i < BISECTIONS; i++) {
         double middle = (low + high) / 2;
-        if (middle > 0 && middle < 1 && is_below(compared, disagreed, middle, expected, 1 / (1 - EVIDENCE_CONFIDENCE)))
+        if (middle < 1 && is_below(samples, wrong, middle, expected))
             high = middle;
         else
             low = middle;
@@ -42,84 +39,55 @@ double evidence_upper_bound(double compared, double disagreed, double expected)
     return high;
 }
 
-static double bin_end(int bin)
+double evidence_distance(int level)
 {
-    return EVIDENCE_DISTANCE_MIN * exp2(bin / 2.0);
-}
-
-static int bin_of(double distance)
-{
-    if (distance <= EVIDENCE_DISTANCE_MIN)
-        return 0;
-    double bin = ceil(2 * log2(distance / EVIDENCE_DISTANCE_MIN) - 1e-9);
-    return bin < EVIDENCE_BINS ? (int)bin : EVIDENCE_BINS; /* beyond the last: counts for nothing */
+    return FIRST_DISTANCE * exp2(level / 2.0);
 }
 
 static void find_trusted(struct evidence *evidence)
 {
-    double limit = EVIDENCE_BINS / (1 - EVIDENCE_CONFIDENCE), p = evidence->max_disagreement, compared = 0, disagreed = 0;
-    evidence->trusted_distance = 0;
-    for (int bin = 0; bin < EVIDENCE_BINS; bin++) {
-        compared += evidence->compared[bin];
-        disagreed += evidence->disagreed[bin];
-        if (is_above(evidence->compared[bin], evidence->disagreed[bin], p, p, limit))
-            return;
-        if (evidence->compared[bin] >= EVIDENCE_BIN_MIN && is_below(compared, disagreed, p, p, limit))
-            evidence->trusted_distance = bin_end(bin);
-    }
-}
-
-/* So many comparisons without a disagreement prove p; 5 % are added for rounding. */
-static double first_proof(double p)
-{
-    double limit = EVIDENCE_BINS / (1 - EVIDENCE_CONFIDENCE), compared = 1;
-    while (!is_below(compared, 0, p, p, limit))
-        compared *= 1.05;
-    return compared;
+    evidence->trusted = -1;
+    while (evidence->trusted + 1 < EVIDENCE_LEVELS && is_below(evidence->samples, evidence->wrong[evidence->trusted + 1],
+                                                               evidence->max_disagreement, evidence->max_disagreement))
+        evidence->trusted++;
 }
 
 void evidence_init(struct evidence *evidence, double max_disagreement)
 {
-    *evidence = (struct evidence){.max_disagreement = max_disagreement};
+    *evidence = (struct evidence){.max_disagreement = max_disagreement, .trusted = -1};
 }
 
 void evidence_presume(struct evidence *evidence, double distance)
 {
-    int last = bin_of(distance);
-    if (last == EVIDENCE_BINS)
-        last--;
-    evidence->compared[last] += first_proof(evidence->max_disagreement) + EVIDENCE_BIN_MIN;
+    double p = evidence->max_disagreement;
+    evidence->samples = 1;
+    while (!is_below(evidence->samples, 0, p, p))
+        evidence->samples += 1 + evidence->samples / 64;
+    for (int level = 0; level < EVIDENCE_LEVELS; level++)
+        evidence->wrong[level] = evidence_distance(level) > distance * 1.001 ? p * evidence->samples : 0; /* more has to be proven */
     find_trusted(evidence);
 }
 
-static void fade(struct evidence *evidence, int bin)
+static void fade(struct evidence *evidence)
 {
-    if (evidence->compared[bin] * evidence->max_disagreement < KEPT_EXPECTED)
+    if (evidence->samples * evidence->max_disagreement < KEPT_EXPECTED)
         return;
-    evidence->compared[bin] /= 2;
-    evidence->disagreed[bin] /= 2;
+    evidence->samples /= 2;
+    for (int level = 0; level < EVIDENCE_LEVELS; level++)
+        evidence->wrong[level] /= 2;
 }
 
-static void watch(struct evidence *evidence, int bin, bool agreed)
+void evidence_add(struct evidence *evidence, uint64_t wrong_levels)
 {
-    evidence->alarm += agreed ? -2 * evidence->max_disagreement : 1;
-    evidence->alarm = evidence->alarm < 0 ? 0 : evidence->alarm;
-    if (evidence->alarm < ALARM_LIMIT)
-        return;
-    evidence->alarm = 0;
-    for (; bin < EVIDENCE_BINS; bin++)
-        evidence->compared[bin] = evidence->disagreed[bin] = 0;
-}
-
-void evidence_add(struct evidence *evidence, double distance, bool agreed, bool answered)
-{
-    int bin = bin_of(distance);
-    if (bin == EVIDENCE_BINS)
-        return;
-    evidence->compared[bin]++;
-    evidence->disagreed[bin] += !agreed;
-    if (answered)
-        watch(evidence, bin, agreed);
-    fade(evidence, bin);
+    if (evidence->trusted >= 0) {
+        evidence->alarm += (wrong_levels >> evidence->trusted & 1) != 0 ? 1 : -2 * evidence->max_disagreement;
+        evidence->alarm = evidence->alarm < 0 ? 0 : evidence->alarm;
+        if (evidence->alarm >= ALARM_LIMIT)
+            evidence_init(evidence, evidence->max_disagreement);
+    }
+    evidence->samples++;
+    for (int level = 0; level < EVIDENCE_LEVELS; level++)
+        evidence->wrong[level] += wrong_levels >> level & 1;
+    fade(evidence);
     find_trusted(evidence);
 }

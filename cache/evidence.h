@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * evidence.h: up to which distance may a result be shared, so that at most a given part of the answers differs from the model's?
+ * evidence.h: at which distance may a result be shared, so that at most a given part of the answers differs from the model's?
  *
- * Evidence is a list of comparisons (distance, agreed or not), kept as counts in EVIDENCE_BINS bins of half an octave of distance. A
- * distance is trusted when, over all comparisons up to it, the upper end of a confidence sequence for the share that disagrees lies below
- * max_disagreement: the beta-binomial mixture (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics 2021). It holds at
- * all times at once, however often one looks and whenever one stops, which the interval of Clopper and Pearson does not; the error
- * probability 1 - EVIDENCE_CONFIDENCE is divided among the bins, so that picking the best of them is covered as well.
- * For p0 = max_disagreement and k of n comparisons that disagreed:
- *   M = B(a + k, b + n - k) / (B(a, b) p0^k (1 - p0)^(n - k)),  a = 1/2, b = a / p0;   trusted if M >= bins / (1 - confidence), k / n < p0
- * With p0 = 1 % that takes about 800 comparisons without a disagreement, with 5 % about 160.
- * Besides: a bin counts only with EVIDENCE_BIN_MIN comparisons of its own (what holds near does not prove what holds far); one whose own
- * comparisons show it to be worse than p0 ends the range; and an alarm (a CUSUM over answers given) forgets the evidence from the distance
- * of the disagreement on when disagreements come too fast, so that a change of the scene is not outvoted by a long past.
+ * There are EVIDENCE_LEVELS candidate distances, half an octave apart. A sampled input (one that was inferred, chosen without regard to what it
+ * looks like) tells of every level whether an answer shared at that distance would have been wrong. Level k is trusted when the upper end
+ * of a confidence sequence for its share of wrong answers lies below max_disagreement, and so it does for all lower levels.
+ * The confidence sequence is the beta-binomial mixture (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics 2021): for
+ * w wrong of n, p = max_disagreement, a = 1/2, b = a / p
+ *   M = B(a + w, b + n - w) / (B(a, b) p^w (1 - p)^(n - w));   trusted if M >= 1 / (1 - EVIDENCE_CONFIDENCE) and w < p n
+ * It holds at all times at once, however often one looks and whenever one stops, which the interval of Clopper and Pearson does not. Levels
+ * are tested from small to large and the first that fails ends it (fixed sequence testing), so that picking one of them costs no
+ * confidence. At p = 1 % a level is trusted after 410 samples without a wrong one, 1,330 with 4, 2,320 with 10.
+ * An alarm (a CUSUM over sampled answers at the trusted level) drops all evidence when wrong answers come too fast, so that a change of what
+ * the camera sees is not outvoted by a long past; beyond that, evidence is halved when it becomes old.
  * Threads: the caller locks. */
 #ifndef EDDY_CACHE_EVIDENCE_H
 #define EDDY_CACHE_EVIDENCE_H
@@ -20,23 +20,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { EVIDENCE_BINS = 32, EVIDENCE_BIN_MIN = 24 };
+enum { EVIDENCE_LEVELS = 32 };
 #define EVIDENCE_CONFIDENCE 0.95
-#define EVIDENCE_DISTANCE_MIN 0.00390625 /* upper end of the first bin; the last ends at 181 */
 
 struct evidence {
     double max_disagreement;
-    double compared[EVIDENCE_BINS], disagreed[EVIDENCE_BINS];
+    double samples, wrong[EVIDENCE_LEVELS];
     double alarm;
-    double trusted_distance; /* 0: none yet */
+    int trusted; /* level; -1: none */
 };
 
+double evidence_distance(int level); /* 2^-8 ... 2^7.5 */
+
 void evidence_init(struct evidence *evidence, double max_disagreement);
-/* answered: the result was in use (an audited hit); false: it was not (a miss, compared with the nearest result all the same). */
-void evidence_add(struct evidence *evidence, double distance, bool agreed, bool answered);
-/* Begins as if enough comparisons up to this distance had agreed: for a distance that was learned elsewhere. */
+void evidence_add(struct evidence *evidence, uint64_t wrong_levels); /* a sample; bit k: level k would have answered, wrongly */
+/* Begins as if there were just enough samples for this distance: for one that was learned elsewhere. */
 void evidence_presume(struct evidence *evidence, double distance);
-/* Upper end of the confidence sequence for the share that disagrees, after `disagreed` of `compared`, at EVIDENCE_CONFIDENCE. */
-double evidence_upper_bound(double compared, double disagreed, double expected);
+/* Upper end of the confidence sequence for the share of wrong ones. */
+double evidence_upper_bound(double samples, double wrong, double expected);
 
 #endif

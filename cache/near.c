@@ -3,16 +3,20 @@
 
 #include "cache/evidence.h"
 
+#include <assert.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DOUBT_HITS = 128, BLOCK = 48, LANES = 8, TURNS_MAX = 8, SAVED_VERSION = 1 };
+enum { LANES = 8, TURNS_MAX = 8, SAVED_VERSION = 1, LEARNING_EXPECTED = 20, USEFUL_SAMPLES = 64 };
+
+static_assert((int)EVIDENCE_LEVELS <= 64 && (int)NEAR_TRIALS_MAX >= (int)EVIDENCE_LEVELS && NEAR_DIMENSIONS_MAX % LANES == 0, "a level is a bit");
 
 struct reference {
     struct cache_key key;
     uint64_t added;        /* when, counted in references; 0: free */
+    uint64_t levels;       /* candidate distances that have it */
     uint32_t answers;      /* since its last turn, and half of those before */
     struct near_descriptor descriptor;
 };
@@ -24,15 +28,17 @@ struct near {
     struct reference *references; /* [NEAR_REFERENCES] */
     uint64_t added;
     uint64_t random;
-    int doubt;                    /* hits that are still audited more often */
+    double looks, inferred[EVIDENCE_LEVELS]; /* how much each level would have inferred, lately */
+    bool learned;                 /* the first evidence is in: from now on only one in so many is a sample */
     bool changed;                 /* since near_save */
-    struct near_statistics statistics;
+    uint64_t audits, audit_disagreements;
 };
 
 static void begin(struct near *near)
 {
     evidence_init(&near->evidence, near->evidence.max_disagreement);
-    if (near->start_distance > 0)
+    near->learned = near->start_distance > 0;
+    if (near->learned)
         evidence_presume(&near->evidence, near->start_distance);
 }
 
@@ -63,7 +69,7 @@ void near_free(struct near *near)
     free(near);
 }
 
-/* xorshift64: which hits are audited must not depend on the inputs */
+/* xorshift64: which inputs are samples must not depend on the inputs */
 static bool one_in(struct near *near, unsigned count)
 {
     near->random ^= near->random << 13;
@@ -72,81 +78,121 @@ static bool one_in(struct near *near, unsigned count)
     return (near->random >> 32) % count == 0;
 }
 
-/* Sum of fourth powers; stops early above the limit. */
-static float difference(const struct near_descriptor *a, const struct near_descriptor *b, float limit)
+static double distance_between(const struct near_descriptor *a, const struct near_descriptor *b)
 {
-    float sum = 0;
-    for (int begins = 0; begins < a->count && sum <= limit; begins += BLOCK) {
-        float lanes[LANES] = {0}; /* so that the order of additions leaves the compiler free to use vectors */
-        for (int i = begins; i < begins + BLOCK; i += LANES) {
-            for (int k = 0; k < LANES; k++) {
-                float square = (a->values[i + k] - b->values[i + k]) * (a->values[i + k] - b->values[i + k]);
-                lanes[k] += square * square;
-            }
+    float lanes[LANES] = {0}, sum = 0; /* lanes, so that the order of additions leaves the compiler free to use vectors */
+    for (int i = 0; i < a->count; i += LANES) {
+        for (int k = 0; k < LANES; k++) {
+            float square = (a->values[i + k] - b->values[i + k]) * (a->values[i + k] - b->values[i + k]);
+            lanes[k] += square * square;
         }
-        for (int k = 0; k < LANES; k++)
-            sum += lanes[k];
     }
-    return sum;
+    for (int k = 0; k < LANES; k++)
+        sum += lanes[k];
+    return pow((double)sum / a->count, 0.25);
 }
 
-static struct reference *find_nearest(struct near *near, const struct near_descriptor *descriptor, double *distance_out)
+struct nearest { /* of each level's references */
+    struct reference *reference[EVIDENCE_LEVELS];
+    double distance[EVIDENCE_LEVELS];
+};
+
+static void find_nearest(struct near *near, const struct near_descriptor *descriptor, struct nearest *nearest)
 {
-    struct reference *nearest = NULL;
-    float least = INFINITY;
+    for (int level = 0; level < EVIDENCE_LEVELS; level++) {
+        nearest->reference[level] = NULL;
+        nearest->distance[level] = INFINITY;
+    }
     for (int i = 0; i < NEAR_REFERENCES; i++) {
         struct reference *reference = &near->references[i];
         if (reference->added == 0 || reference->descriptor.count != descriptor->count || reference->descriptor.width != descriptor->width ||
             reference->descriptor.height != descriptor->height)
             continue;
-        float sum = difference(descriptor, &reference->descriptor, least);
-        if (sum < least) {
-            least = sum;
-            nearest = reference;
+        double distance = distance_between(descriptor, &reference->descriptor);
+        for (uint64_t levels = reference->levels; levels != 0; levels &= levels - 1) {
+            int level = __builtin_ctzll(levels);
+            if (distance < nearest->distance[level]) {
+                nearest->distance[level] = distance;
+                nearest->reference[level] = reference;
+            }
         }
     }
-    *distance_out = nearest != NULL ? pow((double)least / descriptor->count, 0.25) : 0;
-    return nearest;
 }
 
-static bool wants_audit(struct near *near)
+static void add_trial(struct near_ask *ask, const struct reference *reference, int level)
 {
-    if (near->doubt == 0)
-        return one_in(near, NEAR_AUDIT_ONE_IN);
-    near->doubt--;
-    return one_in(near, NEAR_AUDIT_ONE_IN_DOUBT);
+    for (int i = 0; i < ask->trial_count; i++) {
+        if (ask->trials[i].key.low == reference->key.low && ask->trials[i].key.high == reference->key.high) {
+            ask->trials[i].levels |= 1ull << level;
+            return;
+        }
+    }
+    ask->trials[ask->trial_count++] = (struct near_trial){.key = reference->key, .levels = 1ull << level};
 }
 
-enum near_advice near_ask(struct near *near, const struct near_descriptor *descriptor, struct near_match *match_out)
+/* A distance that would infer nearly all inputs is of no use: it gets few new references, which others need more. */
+static bool wants_references(const struct near *near, int level)
 {
-    *match_out = (struct near_match){0};
-    enum near_advice advice = NEAR_MISS;
+    return level == near->evidence.trusted || near->looks < USEFUL_SAMPLES || near->inferred[level] <= near->looks * 7 / 8;
+}
+
+static void try_levels(struct near *near, const struct nearest *nearest, struct near_ask *ask)
+{
+    bool generous = one_in(near, 16);
+    near->looks++;
+    for (int level = 0; level < EVIDENCE_LEVELS; level++) {
+        if (nearest->distance[level] <= evidence_distance(level)) {
+            nearest->reference[level]->answers++;
+            if (ask->sampled)
+                add_trial(ask, nearest->reference[level], level);
+        } else {
+            near->inferred[level]++;
+            ask->new_for |= generous || wants_references(near, level) ? 1ull << level : 0;
+        }
+        ask->distance = fmin(ask->distance, nearest->distance[level]);
+    }
+    if (near->looks < 64 * USEFUL_SAMPLES)
+        return;
+    near->looks /= 2;
+    for (int level = 0; level < EVIDENCE_LEVELS; level++)
+        near->inferred[level] /= 2;
+}
+
+void near_look(struct near *near, const struct near_descriptor *descriptor, struct near_ask *ask_out)
+{
+    struct nearest nearest;
+    *ask_out = (struct near_ask){.distance = INFINITY};
     pthread_mutex_lock(&near->lock);
-    struct reference *nearest = find_nearest(near, descriptor, &match_out->distance);
-    if (nearest != NULL) {
-        match_out->known = true;
-        match_out->key = nearest->key;
-        nearest->answers++;
-        if (match_out->distance <= near->evidence.trusted_distance)
-            advice = wants_audit(near) ? NEAR_AUDIT : NEAR_HIT;
+    ask_out->sampled = !near->learned || one_in(near, NEAR_SAMPLE_ONE_IN);
+    find_nearest(near, descriptor, &nearest);
+    try_levels(near, &nearest, ask_out);
+    int trusted = near->evidence.trusted;
+    if (!ask_out->sampled && trusted >= 0 && nearest.distance[trusted] <= evidence_distance(trusted)) {
+        ask_out->advice = NEAR_HIT;
+        ask_out->key = nearest.reference[trusted]->key;
+        nearest.reference[trusted]->levels |= ask_out->new_for >> trusted << trusted; /* nothing is inferred: the next best for larger ones */
     }
     pthread_mutex_unlock(&near->lock);
-    return advice;
 }
 
-void near_learn(struct near *near, const struct near_match *match, enum near_advice advice, bool agreed)
+void near_learn(struct near *near, const struct near_ask *ask, uint64_t wrong_levels)
 {
+    if (!ask->sampled)
+        return;
     pthread_mutex_lock(&near->lock);
-    evidence_add(&near->evidence, match->distance, agreed, advice == NEAR_AUDIT);
-    near->changed = true;
-    if (advice == NEAR_AUDIT) {
-        near->statistics.audits++;
-        near->statistics.audit_disagreements += !agreed;
-        near->doubt = agreed ? near->doubt : DOUBT_HITS;
-    } else {
-        near->statistics.comparisons++;
-        near->statistics.disagreements += !agreed;
+    uint64_t answered = 0;
+    for (int i = 0; i < ask->trial_count; i++)
+        answered |= ask->trials[i].levels;
+    if (near->learned && near->evidence.trusted >= 0) {
+        near->audits += answered >> near->evidence.trusted & 1;
+        near->audit_disagreements += wrong_levels >> near->evidence.trusted & 1;
     }
+    evidence_add(&near->evidence, wrong_levels);
+    if (near->evidence.samples * near->evidence.max_disagreement >= LEARNING_EXPECTED)
+        near->learned = true;
+    if (near->evidence.trusted < 0) /* nothing can be answered: then there is nothing to save by sampling less */
+        near->learned = false;
+    near->changed = true;
     pthread_mutex_unlock(&near->lock);
 }
 
@@ -166,11 +212,13 @@ static struct reference *find_place(struct near *near)
     }
 }
 
-void near_add(struct near *near, const struct near_descriptor *descriptor, struct cache_key key)
+void near_add(struct near *near, const struct near_ask *ask, const struct near_descriptor *descriptor, struct cache_key key)
 {
+    if (ask->new_for == 0)
+        return;
     pthread_mutex_lock(&near->lock);
     struct reference *place = find_place(near);
-    *place = (struct reference){.key = key, .added = ++near->added, .descriptor = *descriptor};
+    *place = (struct reference){.key = key, .added = ++near->added, .levels = ask->new_for, .descriptor = *descriptor};
     pthread_mutex_unlock(&near->lock);
 }
 
@@ -188,25 +236,25 @@ void near_forget(struct near *near)
     near_drop_references(near);
     pthread_mutex_lock(&near->lock);
     begin(near);
-    near->doubt = 0;
+    near->looks = 0;
+    memset(near->inferred, 0, sizeof near->inferred);
     near->changed = true;
-    near->statistics = (struct near_statistics){0};
+    near->audits = near->audit_disagreements = 0;
     pthread_mutex_unlock(&near->lock);
 }
 
 struct saved {
     uint32_t version, bytes;
     struct evidence evidence;
-    uint64_t audits, audit_disagreements, comparisons, disagreements;
+    uint64_t audits, audit_disagreements, learned;
 };
 
 size_t near_save(struct near *near, void *bytes, size_t capacity)
 {
     pthread_mutex_lock(&near->lock);
     bool wanted = near->changed && capacity >= sizeof(struct saved);
-    struct saved saved = {.version = SAVED_VERSION, .bytes = sizeof saved, .evidence = near->evidence, .audits = near->statistics.audits,
-                          .audit_disagreements = near->statistics.audit_disagreements, .comparisons = near->statistics.comparisons,
-                          .disagreements = near->statistics.disagreements};
+    struct saved saved = {.version = SAVED_VERSION, .bytes = sizeof saved, .evidence = near->evidence, .audits = near->audits,
+                          .audit_disagreements = near->audit_disagreements, .learned = near->learned};
     if (wanted) {
         memcpy(bytes, &saved, sizeof saved);
         near->changed = false;
@@ -217,9 +265,9 @@ size_t near_save(struct near *near, void *bytes, size_t capacity)
 
 static bool is_sound(const struct evidence *evidence)
 {
-    bool sound = isfinite(evidence->trusted_distance) && evidence->trusted_distance >= 0 && isfinite(evidence->alarm);
-    for (int i = 0; i < EVIDENCE_BINS; i++)
-        sound &= isfinite(evidence->compared[i]) && evidence->disagreed[i] >= 0 && evidence->compared[i] >= evidence->disagreed[i];
+    bool sound = isfinite(evidence->samples) && isfinite(evidence->alarm) && evidence->trusted >= -1 && evidence->trusted < EVIDENCE_LEVELS;
+    for (int level = 0; level < EVIDENCE_LEVELS; level++)
+        sound &= evidence->wrong[level] >= 0 && evidence->wrong[level] <= evidence->samples;
     return sound;
 }
 
@@ -234,10 +282,9 @@ void near_restore(struct near *near, const void *bytes, size_t length)
     if (saved.version == SAVED_VERSION && saved.bytes == sizeof saved && saved.evidence.max_disagreement == near->evidence.max_disagreement &&
         is_sound(&saved.evidence)) {
         near->evidence = saved.evidence;
-        near->statistics.audits = saved.audits;
-        near->statistics.audit_disagreements = saved.audit_disagreements;
-        near->statistics.comparisons = saved.comparisons;
-        near->statistics.disagreements = saved.disagreements;
+        near->audits = saved.audits;
+        near->audit_disagreements = saved.audit_disagreements;
+        near->learned = saved.learned != 0;
     }
     pthread_mutex_unlock(&near->lock);
 }
@@ -245,12 +292,14 @@ void near_restore(struct near *near, const void *bytes, size_t length)
 void near_get_statistics(struct near *near, struct near_statistics *statistics_out)
 {
     pthread_mutex_lock(&near->lock);
-    *statistics_out = near->statistics;
-    statistics_out->max_disagreement = near->evidence.max_disagreement;
-    statistics_out->trusted_distance = near->evidence.trusted_distance;
+    const struct evidence *evidence = &near->evidence;
+    int level = evidence->trusted > 0 ? evidence->trusted : 0;
+    *statistics_out = (struct near_statistics){.max_disagreement = evidence->max_disagreement, .samples = evidence->samples,
+                                               .trusted_distance = near->learned && evidence->trusted >= 0 ? evidence_distance(level) : 0,
+                                               .wrong = evidence->wrong[level], .audits = near->audits,
+                                               .audit_disagreements = near->audit_disagreements};
     for (int i = 0; i < NEAR_REFERENCES; i++)
         statistics_out->references += near->references[i].added != 0;
     pthread_mutex_unlock(&near->lock);
-    statistics_out->bound = evidence_upper_bound((double)statistics_out->audits, (double)statistics_out->audit_disagreements,
-                                                 statistics_out->max_disagreement);
+    statistics_out->bound = evidence_upper_bound(statistics_out->samples, statistics_out->wrong, statistics_out->max_disagreement);
 }

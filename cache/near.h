@@ -7,16 +7,18 @@
  *   enters a corner is not averaged away (docs/cache.md compares it with others).
  * References are inputs that were inferred themselves: slow drift adds up and is seen. The last NEAR_REFERENCES of all sources are kept, and
  *   those that answer beyond that (a queue with second chances); a reference holds no result, it names an entry of the cache.
- * The trusted distance is learned (evidence.h) from comparisons: every miss is compared with its nearest reference for free; of the hits a
- *   random one in NEAR_AUDIT_ONE_IN (more often after a disagreement) is inferred all the same. Before there is enough evidence nothing is a hit.
- * Use: near_ask -> NEAR_HIT: take match.key's result. NEAR_AUDIT or NEAR_MISS: infer, near_learn if match.known, then near_add.
+ * The trusted distance is learned (evidence.h). How often an answer at some distance is wrong depends on which references there are, and that
+ *   on the distance itself: a large one infers little and compares with what is far. So each candidate distance has references of its own
+ *   (a bit in each reference), kept as if that distance were in use, and is judged by what it would have answered. While learning every
+ *   input is a sample, and nothing is answered; then one in NEAR_SAMPLE_ONE_IN is, drawn before it is looked at.
+ * Use: near_look. NEAR_HIT: take ask.key's result. Else infer; for each trial compare, and near_learn with those that disagree; then near_add.
  * Memory: all at near_new. Threads: any. */
 #ifndef EDDY_CACHE_NEAR_H
 #define EDDY_CACHE_NEAR_H
 
 #include "cache/cache.h"
 
-enum { NEAR_DIMENSIONS_MAX = 432, NEAR_REFERENCES = 256, NEAR_AUDIT_ONE_IN = 64, NEAR_AUDIT_ONE_IN_DOUBT = 8 };
+enum { NEAR_DIMENSIONS_MAX = 432, NEAR_REFERENCES = 256, NEAR_SAMPLE_ONE_IN = 100, NEAR_TRIALS_MAX = 32 };
 
 struct near_descriptor {
     int32_t width, height;  /* of the original: a result's boxes are in its pixels. Only equal ones are compared */
@@ -24,28 +26,37 @@ struct near_descriptor {
     float values[NEAR_DIMENSIONS_MAX]; /* zero beyond count */
 };
 
-enum near_advice { NEAR_MISS, NEAR_AUDIT, NEAR_HIT };
+enum near_advice { NEAR_MISS, NEAR_HIT };
 
-struct near_match {
-    bool known;             /* there is a nearest reference: the rest is set */
+struct near_trial { /* what some candidate distances would have answered */
     struct cache_key key;
-    double distance;
+    uint64_t levels;
+};
+
+struct near_ask {
+    enum near_advice advice;
+    struct cache_key key;             /* NEAR_HIT: whose result to take */
+    double distance;                  /* to the nearest reference; infinite: there is none */
+    bool sampled;                     /* counts as evidence, whatever it looks like */
+    struct near_trial trials[NEAR_TRIALS_MAX]; /* sampled: to be compared with the model's result */
+    int trial_count;
+    uint64_t new_for;                 /* levels that it is a new reference for */
 };
 
 struct near_statistics {
-    double max_disagreement, trusted_distance;
-    uint64_t audits, audit_disagreements;   /* of hits that were inferred all the same */
-    uint64_t comparisons, disagreements;    /* of misses with their nearest reference */
-    double bound;                           /* upper end for the share of wrong answers, from the audits alone */
+    double max_disagreement, trusted_distance;   /* distance 0: nothing is trusted yet */
+    double samples, wrong, bound;                /* the evidence at that distance (the smallest, if none): counts, and the upper end of the share */
+    uint64_t audits, audit_disagreements;        /* samples that would have been answered, and would have been wrong */
     int references;
 };
 
-struct near *near_new(double max_disagreement, double start_distance, uint64_t seed); /* NULL: no memory. start_distance: 0, or see evidence_presume */
+/* NULL: no memory. start_distance: 0, or see evidence_presume. */
+struct near *near_new(double max_disagreement, double start_distance, uint64_t seed);
 void near_free(struct near *near); /* NULL is fine */
 
-enum near_advice near_ask(struct near *near, const struct near_descriptor *descriptor, struct near_match *match_out);
-void near_learn(struct near *near, const struct near_match *match, enum near_advice advice, bool agreed);
-void near_add(struct near *near, const struct near_descriptor *descriptor, struct cache_key key);
+void near_look(struct near *near, const struct near_descriptor *descriptor, struct near_ask *ask_out);
+void near_learn(struct near *near, const struct near_ask *ask, uint64_t wrong_levels); /* does nothing unless ask->sampled */
+void near_add(struct near *near, const struct near_ask *ask, const struct near_descriptor *descriptor, struct cache_key key);
 void near_drop_references(struct near *near); /* what was learned stays */
 void near_forget(struct near *near);          /* all */
 

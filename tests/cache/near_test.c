@@ -34,20 +34,21 @@ struct stream {
 
 static void feed(struct stream *stream, const struct near_descriptor *descriptor, int truth)
 {
-    struct near_match match;
-    enum near_advice advice = near_ask(stream->near, descriptor, &match);
-    int shared = match.known ? stream->truth[match.key.low] : -1;
-    if (advice == NEAR_HIT) {
+    struct near_ask ask;
+    uint64_t wrong = 0;
+    near_look(stream->near, descriptor, &ask);
+    if (ask.advice == NEAR_HIT) {
         stream->hits++;
-        stream->wrong += shared != truth;
+        stream->wrong += stream->truth[ask.key.low] != truth;
         return;
     }
     stream->inferred++;
-    if (match.known)
-        near_learn(stream->near, &match, advice, shared == truth);
+    for (int i = 0; i < ask.trial_count; i++)
+        wrong |= stream->truth[ask.trials[i].key.low] != truth ? ask.trials[i].levels : 0;
+    near_learn(stream->near, &ask, wrong);
     stream->keys = (stream->keys + 1) % 65536;
     stream->truth[stream->keys] = truth;
-    near_add(stream->near, descriptor, (struct cache_key){.low = stream->keys});
+    near_add(stream->near, &ask, descriptor, (struct cache_key){.low = stream->keys});
 }
 
 static void nothing_is_shared_before_there_is_evidence(void)
@@ -70,13 +71,20 @@ static void a_quiet_scene_is_soon_answered_without_inference(void)
         struct near_descriptor frame = picture(100, 4);
         feed(&stream, &frame, 7);
     }
-    CHECK(stream.hits > 3500);
+    CHECK(stream.hits > 2500);
     CHECK_INTEGER(stream.wrong, 0);
     struct near_statistics statistics;
     near_get_statistics(stream.near, &statistics);
-    CHECK(statistics.audits > 20 && statistics.audits < 200);
+    CHECK(statistics.audits > 10 && statistics.audits < 200);
     CHECK(statistics.trusted_distance > 0);
     near_free(stream.near);
+}
+
+/* One cell in fifty changes. */
+static void enter_corner(struct near_descriptor *descriptor)
+{
+    for (int i = 0; i < 9; i++)
+        descriptor->values[200 + i] += 60;
 }
 
 static void a_scene_change_is_seen_at_once(void)
@@ -84,50 +92,67 @@ static void a_scene_change_is_seen_at_once(void)
     static struct stream stream;
     stream = (struct stream){.near = near_new(0.01, 0, 1)};
     for (int i = 0; i < 3000; i++) {
-        struct near_descriptor frame = picture(100, 4);
-        feed(&stream, &frame, 7);
+        struct near_descriptor frame = picture(i % 3 == 1 ? 140 : 100, 4); /* three scenes with their results */
+        if (i % 3 == 2)
+            enter_corner(&frame);
+        feed(&stream, &frame, i % 3);
     }
-    struct near_match match;
-    struct near_descriptor other = picture(140, 4);
-    CHECK(near_ask(stream.near, &other, &match) == NEAR_MISS);
-    struct near_descriptor corner = picture(100, 4);
-    for (int i = 0; i < 9; i++) /* one cell in fifty: somebody enters the picture */
-        corner.values[200 + i] += 60;
-    CHECK(near_ask(stream.near, &corner, &match) == NEAR_MISS);
-    struct near_descriptor same = picture(100, 4);
-    same.width = 1280;
-    CHECK(near_ask(stream.near, &same, &match) == NEAR_MISS && !match.known);
+    near_drop_references(stream.near);
+    for (int i = 0; i < 100; i++) {
+        struct near_descriptor frame = picture(100, 4);
+        feed(&stream, &frame, 0);
+    }
+    struct near_ask ask;
+    struct near_descriptor same = picture(100, 4), other = picture(140, 4), corner = picture(100, 4), larger = picture(100, 4);
+    int hits = 0;
+    for (int i = 0; i < 20; i++) {
+        near_look(stream.near, &same, &ask);
+        hits += ask.advice == NEAR_HIT;
+    }
+    CHECK(hits > 10);
+    near_look(stream.near, &other, &ask);
+    CHECK(ask.advice == NEAR_MISS);
+    enter_corner(&corner);
+    near_look(stream.near, &corner, &ask);
+    CHECK(ask.advice == NEAR_MISS && ask.distance > 10);
+    larger.width = 1280;
+    near_look(stream.near, &larger, &ask);
+    CHECK(ask.advice == NEAR_MISS && isinf(ask.distance));
     near_free(stream.near);
 }
 
-/* Results change with the level: inputs farther apart than about 1 often differ. */
+/* Results change with the level: inputs farther apart than a few often differ. */
 static void the_distance_settles_where_results_begin_to_differ(void)
 {
     static struct stream stream;
     stream = (struct stream){.near = near_new(0.01, 0, 1)};
-    for (int i = 0; i < 60000; i++) {
-        double level = 100 + 40 * uniform();
+    struct near_statistics statistics;
+    for (int i = 0; i < 20000; i++) {
+        double level = 100 + 2 * (i / 40 % 50) + 0.2 * uniform();
         struct near_descriptor frame = picture((float)level, 0.02f);
         feed(&stream, &frame, (int)(level / 10));
     }
-    CHECK(stream.hits > 20000);
-    CHECK((double)stream.wrong / stream.hits < 0.01);
+    near_get_statistics(stream.near, &statistics);
+    CHECK(stream.hits > 10000);
+    CHECK((double)stream.wrong / 20000 < 0.01);
+    CHECK(statistics.trusted_distance > 0.1 && statistics.trusted_distance < 10);
+    CHECK(statistics.bound < 0.01);
     near_free(stream.near);
 }
 
-static void disagreement_tightens_what_was_presumed(void)
+static void disagreement_takes_back_what_was_presumed(void)
 {
     static struct stream stream;
     stream = (struct stream){.near = near_new(0.01, 32, 1)};
     struct near_statistics statistics;
     near_get_statistics(stream.near, &statistics);
-    CHECK(statistics.trusted_distance >= 32);
+    CHECK(statistics.trusted_distance >= 32 && statistics.trusted_distance < 33);
     for (int i = 0; i < 4000; i++) {
         struct near_descriptor frame = picture(100, 40);
         feed(&stream, &frame, uniform() < 0.5); /* no distance tells these apart */
     }
     near_get_statistics(stream.near, &statistics);
-    CHECK(statistics.trusted_distance < 4);
+    CHECK(statistics.trusted_distance < 23);
     CHECK(statistics.audit_disagreements > 0);
     CHECK(stream.hits < 1500);
     near_free(stream.near);
@@ -173,8 +198,8 @@ static void the_sequential_bound_holds_whenever_one_looks(void)
         evidence_init(&evidence, 0.01);
         bool trusted = false;
         for (int i = 0; i < COMPARISONS && !trusted; i++) {
-            evidence_add(&evidence, 1, uniform() >= 0.012, false);
-            trusted = evidence.trusted_distance > 0;
+            evidence_add(&evidence, uniform() < 0.012 ? UINT64_MAX : 0);
+            trusted = evidence.trusted >= 0;
         }
         wrongly_trusted += trusted;
     }
@@ -190,16 +215,18 @@ static void references_that_answer_often_outlive_a_flood_of_others(void)
 {
     struct near *near = near_new(0.01, 8, 1);
     struct near_descriptor frequent = picture(50, 0);
-    struct near_match match;
-    near_add(near, &frequent, (struct cache_key){.low = 42});
+    struct near_ask ask;
+    near_look(near, &frequent, &ask);
+    near_add(near, &ask, &frequent, (struct cache_key){.low = 42});
     for (int i = 0; i < 100; i++)
-        near_ask(near, &frequent, &match);
+        near_look(near, &frequent, &ask);
     for (int i = 0; i < 3 * NEAR_REFERENCES; i++) {
-        struct near_descriptor other = picture(100 + (float)i, 0);
-        near_add(near, &other, (struct cache_key){.low = 1000});
+        struct near_descriptor other = picture(100 + 20 * (float)i, 0);
+        near_look(near, &other, &ask);
+        near_add(near, &ask, &other, (struct cache_key){.low = 1000});
     }
-    near_ask(near, &frequent, &match);
-    CHECK(match.known && match.key.low == 42 && match.distance == 0);
+    near_look(near, &frequent, &ask);
+    CHECK(ask.distance == 0);
     near_free(near);
 }
 
@@ -208,6 +235,6 @@ int main(int count, char **arguments)
     return check_main(count, arguments, (struct check_case[]){
         CASE(nothing_is_shared_before_there_is_evidence), CASE(a_quiet_scene_is_soon_answered_without_inference),
         CASE(a_scene_change_is_seen_at_once), CASE(the_distance_settles_where_results_begin_to_differ),
-        CASE(disagreement_tightens_what_was_presumed), CASE(what_was_learned_outlives_a_restart_but_not_another_promise),
+        CASE(disagreement_takes_back_what_was_presumed), CASE(what_was_learned_outlives_a_restart_but_not_another_promise),
         CASE(the_sequential_bound_holds_whenever_one_looks), CASE(references_that_answer_often_outlive_a_flood_of_others), {0}});
 }
