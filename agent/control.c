@@ -257,7 +257,8 @@ static enum error_code run_verb(struct agent *agent, const struct command *comma
         if (strcmp(verb, verbs[i].name) == 0)
             return verbs[i].run(agent, &arguments, data, error);
     }
-    return error_set(error, ERROR_UNSUPPORTED, "unknown command \"%.64s\", expected ping, get, pause, resume, reload, log-level, cache-purge or cache-stats", verb);
+    return error_set(error, ERROR_UNSUPPORTED, "unknown command \"%.64s\", expected ping, get, pause, resume, reload, log-level, cache-purge or cache-stats",
+                     verb);
 }
 
 void control_handle(struct agent *agent, struct command *command)

@@ -57,7 +57,12 @@ static struct cache_key numbered_key(const struct cache_space *space, uint64_t n
     return cache_key(space, CACHE_LEVEL_BYTES, &number, sizeof number);
 }
 
-/* As cache_flush would have written them, in larger batches. */
+static int by_bytes(const void *left, const void *right)
+{
+    return memcmp(left, right, sizeof(struct cache_key));
+}
+
+/* As cache_flush would have written them, but in the table's order, which is quicker. */
 static void fill_disk(long entries, const char *settings)
 {
     struct cache_space *space;
@@ -68,18 +73,25 @@ static void fill_disk(long entries, const char *settings)
     memset(value, 'v', sizeof value);
     unlink(path);
     struct cache *cache = open_cache(&space, settings); /* for its keys */
-    if (disk_cache_open(path, false, &disk, &set_aside, &error) != ERROR_NONE)
+    if (disk_cache_open(path, DISK_OPEN_AS_IT_IS, &disk, &set_aside, &error) != ERROR_NONE)
         fail(&error);
     int64_t id = disk_cache_space(disk, "bench", settings);
+    struct cache_key *keys = calloc((size_t)entries + 1, sizeof *keys);
+    if (keys == NULL)
+        abort();
+    for (long i = 0; i < entries; i++)
+        keys[i] = numbered_key(space, (uint64_t)i);
+    qsort(keys, (size_t)entries, sizeof *keys, by_bytes);
     for (long i = 0; i < entries; i++) {
         if (i % 10000 == 0)
             disk_cache_begin(disk);
-        struct disk_row row = {.key = numbered_key(space, (uint64_t)i), .value = value, .length = sizeof value, .created_us = clock_wall_us(),
+        struct disk_row row = {.key = keys[i], .value = value, .length = sizeof value, .created_us = clock_wall_us(),
                                .saving_us = 1000};
         disk_cache_put(disk, id, &row);
         if (i % 10000 == 9999 || i + 1 == entries)
             disk_cache_commit(disk);
     }
+    free(keys);
     disk_cache_close(disk);
     for (long i = 0; i <= entries / 20000 + 2; i++)
         cache_flush(cache); /* notices the rows, builds its filter, leaves it behind */

@@ -16,7 +16,7 @@ static enum error_code open_disk(struct cache *cache, const char *path, bool *se
     cache->path = strdup(path);
     if (cache->path == NULL)
         return error_set(error, ERROR_LIMIT, "no memory for a cache");
-    TRY(disk_cache_open(path, false, &cache->disk, set_aside_out, error));
+    TRY(disk_cache_open(path, DISK_OPEN_REPAIRED, &cache->disk, set_aside_out, error));
     cache->statistics.files_set_aside = *set_aside_out;
     cache->filter.complete = disk_cache_get_filter(cache->disk, cache->filter.words, filter_bytes(&cache->filter));
     int64_t entries, bytes;

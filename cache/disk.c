@@ -170,15 +170,20 @@ static bool has_other_layout(struct disk_cache *disk, const char *path)
     return other;
 }
 
-enum error_code disk_cache_open(const char *path, bool set_aside, struct disk_cache **disk_out, bool *set_aside_out, struct error *error)
+enum error_code disk_cache_open(const char *path, enum disk_open how, struct disk_cache **disk_out, bool *set_aside_out, struct error *error)
 {
     struct disk_cache *disk = calloc(1, sizeof *disk);
     if (disk == NULL)
         return error_set(error, ERROR_LIMIT, "no memory for the cache file %s", path);
     pthread_mutex_init(&disk->read_lock, NULL);
-    *set_aside_out = (set_aside || has_other_layout(disk, path)) && set_file_aside(path);
+    bool other_layout = how != DISK_OPEN_ANEW && has_other_layout(disk, path);
+    if (other_layout && how == DISK_OPEN_AS_IT_IS) {
+        disk_cache_close(disk);
+        return error_set(error, ERROR_STORAGE, "%s: not a cache of this version", path);
+    }
+    *set_aside_out = (other_layout || how == DISK_OPEN_ANEW) && set_file_aside(path);
     int result = open_database(disk, path);
-    if ((result == SQLITE_NOTADB || result == SQLITE_CORRUPT) && !*set_aside_out) {
+    if ((result == SQLITE_NOTADB || result == SQLITE_CORRUPT) && how == DISK_OPEN_REPAIRED && !*set_aside_out) {
         close_database(disk);
         *set_aside_out = set_file_aside(path);
         result = open_database(disk, path);
@@ -189,6 +194,8 @@ enum error_code disk_cache_open(const char *path, bool set_aside, struct disk_ca
         return ERROR_STORAGE;
     }
     disk_cache_was_changed(disk);
+    disk->filter_stored = disk_step(disk, disk->prepared[DISK_FILTER_GET]);
+    sqlite3_reset(disk->prepared[DISK_FILTER_GET]);
     *disk_out = disk;
     return ERROR_NONE;
 }
@@ -215,8 +222,7 @@ void disk_cache_put_filter(struct disk_cache *disk, const void *bits, size_t byt
 bool disk_cache_get_filter(struct disk_cache *disk, void *bits, size_t bytes)
 {
     sqlite3_stmt *get = disk->prepared[DISK_FILTER_GET];
-    disk->filter_stored = disk_step(disk, get);
-    bool found = disk->filter_stored && (size_t)sqlite3_column_bytes(get, 0) == bytes;
+    bool found = disk_step(disk, get) && (size_t)sqlite3_column_bytes(get, 0) == bytes;
     if (found)
         memcpy(bits, sqlite3_column_blob(get, 0), bytes);
     sqlite3_reset(get);

@@ -32,8 +32,12 @@ struct disk_space {
     size_t learned_bytes;
 };
 
-/* A damaged file is renamed to <path>.damaged-<seconds> and a new one begun: *set_aside_out. set_aside: do so whatever it looks like. */
-MUST_CHECK enum error_code disk_cache_open(const char *path, bool set_aside, struct disk_cache **disk_out, bool *set_aside_out,
+enum disk_open {
+    DISK_OPEN_AS_IT_IS, /* a damaged file, or one of another version, is an error */
+    DISK_OPEN_REPAIRED, /* such a file is renamed to <path>.damaged-<seconds> and a new one begun: *set_aside_out */
+    DISK_OPEN_ANEW,     /* the same, whatever the file looks like */
+};
+MUST_CHECK enum error_code disk_cache_open(const char *path, enum disk_open how, struct disk_cache **disk_out, bool *set_aside_out,
                                            struct error *error);
 void disk_cache_close(struct disk_cache *disk); /* NULL is fine */
 bool disk_cache_is_damaged(const struct disk_cache *disk);
@@ -52,6 +56,7 @@ void disk_cache_put(struct disk_cache *disk, int64_t space, const struct disk_ro
 int64_t disk_cache_purge(struct disk_cache *disk, int64_t space); /* retires it; the id under which it goes on, empty */
 void disk_cache_put_learned(struct disk_cache *disk, int64_t space, const void *bytes, size_t length);
 void disk_cache_commit(struct disk_cache *disk);
+void disk_cache_rollback(struct disk_cache *disk);
 
 struct disk_trim {
     int64_t now_us, oldest_us, bytes_max; /* results from before oldest_us go, then the oldest beyond bytes_max ... */

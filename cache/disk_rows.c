@@ -27,13 +27,16 @@ int64_t disk_cache_space(struct disk_cache *disk, const char *name, const char *
     int64_t id = read_space(disk, name, settings, &same);
     if (id >= 0 && same)
         return id;
-    disk_cache_begin(disk);
+    bool own_transaction = sqlite3_get_autocommit(disk->database) != 0;
+    if (own_transaction)
+        disk_cache_begin(disk);
     if (id >= 0)
         disk_cache_purge(disk, id);
     sqlite3_bind_text(disk->prepared[DISK_SPACE_PUT], 1, name, -1, SQLITE_STATIC);
     sqlite3_bind_text(disk->prepared[DISK_SPACE_PUT], 2, settings, -1, SQLITE_STATIC);
     disk_run(disk, DISK_SPACE_PUT);
-    disk_cache_commit(disk);
+    if (own_transaction)
+        disk_cache_commit(disk);
     id = read_space(disk, name, settings, &same);
     return same ? id : -1;
 }
@@ -102,7 +105,12 @@ void disk_cache_commit(struct disk_cache *disk)
         disk->filter_stored = false;
     }
     disk_run(disk, DISK_COMMIT);
-    if (!sqlite3_get_autocommit(disk->database)) /* a full disk: give up this batch, not the cache */
+    disk_cache_rollback(disk); /* a full disk: give up this batch, not the cache */
+}
+
+void disk_cache_rollback(struct disk_cache *disk)
+{
+    if (!sqlite3_get_autocommit(disk->database))
         sqlite3_exec(disk->database, "ROLLBACK", NULL, NULL, NULL);
 }
 

@@ -109,7 +109,7 @@ static void exchange_file(struct cache *cache)
     pthread_rwlock_wrlock(&cache->disk_lock);
     disk_cache_close(cache->disk);
     cache->disk = NULL;
-    bool opened = disk_cache_open(cache->path, true, &cache->disk, &set_aside, &ignored) == ERROR_NONE;
+    bool opened = disk_cache_open(cache->path, DISK_OPEN_ANEW, &cache->disk, &set_aside, &ignored) == ERROR_NONE;
     for (int i = 0; i < cache->space_count; i++) {
         struct cache_space *space = cache->spaces[i];
         space->disk_id = opened ? disk_cache_space(cache->disk, space->name, space->settings) : -1;

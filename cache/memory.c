@@ -11,7 +11,7 @@ enum {
     WINDOW_SHARE = 20,       /* the window is one in so many cells ... */
     WINDOW_CELLS_MIN = 64,   /* ... but holds an ordinary value at least */
     MARKED_PASSED_MAX = 64,  /* steps of the hand over marked entries for one victim: keeps a put short */
-    PEEKED = 8,              /* entries ahead of the hand that may go in place of the one at it */
+    PEEKED = 4,              /* entries ahead of the hand that may go in place of the one at it */
     REFUSALS_MAX = 32,       /* candidates that one victim turns away before the hand goes on: patience for what once was popular */
     AGEING_FACTOR = 10,      /* counters are halved once in so many requests per entry held */
     ENTRIES_MIN = 64,

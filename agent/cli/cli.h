@@ -12,7 +12,7 @@ enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_UNSUPPORTED = 3 };
 
 typedef int cli_command(int count, char **arguments);
 
-cli_command cli_check, cli_infer, cli_bench, cli_model, cli_tail, cli_ctl, cli_demo, cli_sample_config;
+cli_command cli_check, cli_infer, cli_bench, cli_model, cli_tail, cli_ctl, cli_cache, cli_demo, cli_sample_config;
 int eddyd_main(int count, char **arguments); /* what the program is when it is called eddyd */
 
 int cli_usage(const char *text, int status);                /* prints it to stdout (CLI_DONE) or stderr; returns status */

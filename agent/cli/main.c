@@ -18,6 +18,7 @@ static const struct {
     {"model", "inspect a model, run it on tensors, test it against stored vectors", cli_model},
     {"tail", "decode result messages from a broker to NDJSON", cli_tail},
     {"ctl", "send a command to a running agent", cli_ctl},
+    {"cache", "look into, empty, copy the cache's file", cli_cache},
     {"demo", "run the factory demo on a private broker", cli_demo},
     {"sample-config", "print the commented default configuration", cli_sample_config},
 };
