@@ -3,8 +3,11 @@
 
 #include "base/clock.h"
 
-#define XXH_INLINE_ALL
 #include <xxhash.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#include <xxh_x86dispatch.h>
+#endif
 
 #include <stdlib.h>
 #include <string.h>
@@ -95,16 +98,12 @@ enum error_code cache_add_space(struct cache *cache, const struct cache_space_op
     struct cache_space *space = calloc(1, sizeof *space);
     if (space == NULL)
         return error_set(error, ERROR_LIMIT, "no memory for the cache of %s", options->name);
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, options->name, strlen(options->name) + 1);
-    XXH3_64bits_update(&state, options->settings, strlen(options->settings));
     space->cache = cache;
     space->index = (uint16_t)cache->space_count;
     space->disk_id = -1;
     space->ttl_us = options->ttl_us;
     space->disk_bytes_max = options->disk_bytes_max;
-    space->seed = XXH3_64bits_digest(&state);
+    space->seed = XXH3_64bits_withSeed(options->settings, strlen(options->settings), XXH3_64bits(options->name, strlen(options->name)));
     space->name = strdup(options->name);
     space->settings = strdup(options->settings);
     if (options->max_disagreement > 0)
@@ -123,15 +122,37 @@ enum error_code cache_add_space(struct cache *cache, const struct cache_space_op
     return ERROR_NONE;
 }
 
+#ifdef __x86_64__
+__attribute__((target("avx"))) static void clear_upper_halves(void)
+{
+    _mm256_zeroupper();
+}
+
+/* A tensor may be a megabyte: the library has code for wider vectors than every x86 has, and chooses as it runs. That code (0.8.1) returns
+ * with the upper halves of vector registers in use, which slows the SSE code that follows, libjpeg's say: 8 % of a small model's answer. */
+static XXH128_hash_t digest(const void *bytes, size_t length, uint64_t seed)
+{
+    XXH128_hash_t hash = XXH3_128bits_withSeed_dispatch(bytes, length, seed);
+    if (__builtin_cpu_supports("avx"))
+        clear_upper_halves();
+    return hash;
+}
+#else
+static XXH128_hash_t digest(const void *bytes, size_t length, uint64_t seed)
+{
+    return XXH3_128bits_withSeed(bytes, length, seed);
+}
+#endif
+
 struct cache_key cache_key(const struct cache_space *space, enum cache_level level, const void *bytes, size_t length)
 {
-    XXH128_hash_t hash = XXH3_128bits_withSeed(bytes, length, space->seed + (uint64_t)level);
+    XXH128_hash_t hash = digest(bytes, length, space->seed + (uint64_t)level);
     return (struct cache_key){.low = hash.low64, .high = hash.high64};
 }
 
 struct cache_key cache_key_with(struct cache_key key, const void *bytes, size_t length)
 {
-    XXH128_hash_t hash = XXH3_128bits_withSeed(bytes, length, key.low);
+    XXH128_hash_t hash = digest(bytes, length, key.low);
     return (struct cache_key){.low = hash.low64, .high = hash.high64 ^ key.high};
 }
 
