@@ -50,6 +50,8 @@ MUST_CHECK enum error_code input_series_push(struct input *input, const char *so
                                              size_t length, int *windows_out, struct error *error);
 /* Writes the next completed window of the last push, oldest first, into tensor->data; false: no more. */
 bool input_series_next(struct input *input, struct tensor *tensor);
+/* The raw samples of the window that input_series_next gave last, before normalisation. Borrowed. */
+const float *input_series_window(const struct input *input, size_t *floats_out);
 /* What that window looks like; false: it has too many fields for that. */
 bool input_describe_window(const struct input *input, struct near_descriptor *descriptor_out);
 

@@ -264,6 +264,12 @@ bool input_series_next(struct input *input, struct tensor *tensor)
     return true;
 }
 
+const float *input_series_window(const struct input *input, size_t *floats_out)
+{
+    *floats_out = (size_t)input->series.window * (size_t)input->series.fields;
+    return input->series.current;
+}
+
 bool input_describe_window(const struct input *input, struct near_descriptor *descriptor_out)
 {
     const struct series *series = &input->series;

@@ -255,7 +255,8 @@ int main(int count, char **arguments)
     if (mkdtemp(folder) == NULL)
         return 1;
     snprintf(path, sizeof path, "%s/cache.db", folder);
-    printf("CPU time, but for the first column of times.\n\n| on disk | open to ready, wall | CPU | new input, both levels, put | hit in memory | hit on disk |\n"
+    printf("CPU time, but for the first column of times.\n\n"
+           "| on disk | open to ready, wall | CPU | new input, both levels, put | hit in memory | hit on disk |\n"
            "|---|---|---|---|---|---|\n");
     const long sizes[] = {0, 10000, 1000000};
     for (int i = 0; i < 3; i++) {

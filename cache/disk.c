@@ -17,7 +17,7 @@ enum { BUSY_MS = 1000, SET_ASIDE_MAX = 100 };
 
 static const char schema[] =
     "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA journal_size_limit=1048576;"
-    "PRAGMA cache_size=-512;"
+    "PRAGMA cache_size=-2048;" /* a batch fits: what is spilled early is written twice */
     "CREATE TABLE IF NOT EXISTS space(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE NOT NULL, settings TEXT NOT NULL,"
     " entries INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, learned BLOB);"
     "CREATE TABLE IF NOT EXISTS result(space INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, created_us INTEGER NOT NULL,"

@@ -5,31 +5,59 @@
 
 #include "base/clock.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { FLUSH_ENTRIES_MAX = 1024, REBUILD_ROWS_MAX = 20000, LEARNED_BYTES_MAX = 8192 };
+enum { FLUSH_ENTRIES_MAX = 256, FLUSH_BATCHES_MAX = 4, REBUILD_ROWS_MAX = 20000, LEARNED_BYTES_MAX = 8192 };
 
-/* The next value to write, copied so that the disk is written without holding up lookups; false: none. */
-static bool take_unsaved(struct cache *cache, struct disk_row *row_out, uint16_t *space_out)
+static int by_bytes(const void *left, const void *right)
 {
-    bool taken = false;
+    return memcmp(left, right, sizeof(struct cache_key));
+}
+
+/* In the order of the table, so that a batch goes through each of its pages once. */
+static int take_unsaved(struct cache *cache, struct cache_key *keys)
+{
+    int count = 0;
     pthread_mutex_lock(&cache->memory_lock);
-    while (!taken && cache->unsaved_count > 0) {
-        struct memory_entry *entry = memory_cache_find(&cache->memory, cache->unsaved[cache->unsaved_first]);
+    for (; count < FLUSH_ENTRIES_MAX && cache->unsaved_count > 0; cache->unsaved_count--) {
+        keys[count++] = cache->unsaved[cache->unsaved_first];
         cache->unsaved_first = (cache->unsaved_first + 1) % CACHE_UNSAVED_MAX;
-        cache->unsaved_count--;
-        if (entry == NULL)
-            continue; /* evicted or purged meanwhile */
+    }
+    pthread_mutex_unlock(&cache->memory_lock);
+    qsort(keys, (size_t)count, sizeof *keys, by_bytes);
+    return count;
+}
+
+/* Copies the value, so that the disk is written without holding up lookups; false: evicted or purged meanwhile. */
+static bool read_unsaved(struct cache *cache, struct cache_key key, struct disk_row *row_out, int64_t *space_out)
+{
+    pthread_mutex_lock(&cache->memory_lock);
+    struct memory_entry *entry = memory_cache_find(&cache->memory, key);
+    if (entry != NULL) {
         memory_cache_read(&cache->memory, entry, cache->value);
         *row_out = (struct disk_row){.key = entry->key, .value = cache->value, .length = entry->length, .created_us = entry->created_us,
                                      .saving_us = entry->saving_us};
-        *space_out = entry->space;
+        *space_out = cache->spaces[entry->space]->disk_id;
         filter_add(&cache->filter, entry->key.high);
         cache->statistics.flushed++;
-        taken = true;
     }
     pthread_mutex_unlock(&cache->memory_lock);
-    return taken;
+    return entry != NULL;
+}
+
+/* true: there may be more. */
+static bool write_batch(struct cache *cache)
+{
+    struct cache_key keys[FLUSH_ENTRIES_MAX];
+    struct disk_row row;
+    int64_t space;
+    int count = take_unsaved(cache, keys);
+    for (int i = 0; i < count; i++) {
+        if (read_unsaved(cache, keys[i], &row, &space) && space >= 0)
+            disk_cache_put(cache->disk, space, &row);
+    }
+    return count == FLUSH_ENTRIES_MAX;
 }
 
 /* Asked for more than once since the sketch last halved: worth its room on disk. */
@@ -134,14 +162,14 @@ void cache_flush(struct cache *cache)
         return;
     if (disk_cache_was_changed(cache->disk)) /* by eddy cache import, say: it may hold keys that the filter does not know */
         cache_rebuild_filter(cache);
-    struct disk_row row;
-    uint16_t space;
-    disk_cache_begin(cache->disk);
-    for (int i = 0; i < FLUSH_ENTRIES_MAX && take_unsaved(cache, &row, &space); i++) {
-        if (cache->spaces[space]->disk_id >= 0)
-            disk_cache_put(cache->disk, cache->spaces[space]->disk_id, &row);
+    bool more = true;
+    for (int i = 0; i < FLUSH_BATCHES_MAX && more; i++) {
+        disk_cache_begin(cache->disk);
+        more = write_batch(cache);
+        trim(cache);
+        disk_cache_commit(cache->disk);
     }
-    trim(cache);
+    disk_cache_begin(cache->disk);
     save_learned(cache);
     disk_cache_tidy(cache->disk);
     disk_cache_commit(cache->disk);
