@@ -45,8 +45,8 @@ ask() { # FRAME: prints where its result came from
     sed -n 's/.*"cache":"\([a-z]*\)".*/\1/p' "$work/result"
 }
 stats() { "$eddy" ctl -b "$url" -a gw cache-stats; }
-mosquitto_sub -h 127.0.0.1 -p "$port" -t 'eddy/gw/event/#' -v >"$work/events" &
 until mosquitto_pub -h 127.0.0.1 -p "$port" -t probe -n 2>/dev/null; do sleep 0.05; done
+mosquitto_sub -h 127.0.0.1 -p "$port" -t 'eddy/gw/event/#' -v >"$work/events" &
 
 start
 ask part-00.jpg >/dev/null # whichever of the first two a late subscriber saw
