@@ -8,6 +8,12 @@
 
 #define INLINE_8 static inline __attribute__((always_inline))
 
+/* Sums wrap, as those of vector instructions do. */
+INLINE_8 int32_t wrapping_add(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
 #ifndef BYTE_TILE
 enum { BYTE_ROWS = 4, BYTE_COLUMNS = 32, BYTE_DEPTH = 1 };
 
@@ -23,7 +29,7 @@ INLINE_8 void byte_tile_sums(const struct byte_tile *tile, int32_t sums[][BYTE_C
             for (int64_t k = 0; k < tile->depth; k++, weights += BYTE_COLUMNS) {
                 int16_t x = (int16_t)(row[k] ^ flip);
                 for (int c = 0; c < BYTE_COLUMNS; c++)
-                    sums[r][c] += (int16_t)(x * weights[c]); /* 255 * -128 fits */
+                    sums[r][c] = wrapping_add(sums[r][c], (int16_t)(x * weights[c])); /* 255 * -128 fits */
             }
         }
     }
@@ -57,7 +63,7 @@ static void gemm_8(struct byte_tile *tile)
         uint8_t *out = tile->out + r * tile->out_stride;
         int32_t offset = tile->row_offsets != NULL ? tile->row_offsets[r] : 0;
         for (int c = 0; c < BYTE_COLUMNS; c++)
-            sums[r][c] += offset;
+            sums[r][c] = wrapping_add(sums[r][c], offset);
         if (tile->columns == BYTE_COLUMNS)
             requantize_columns(sums[r], out, BYTE_COLUMNS, tile->results, multiplier, multiplier + BYTE_COLUMNS);
         else
@@ -78,7 +84,7 @@ INLINE_8 void depthwise_block(const struct byte_depthwise *lines, const uint8_t 
         const uint8_t *row = taps[t] + at;
         const int16_t *w = weights + t * lines->channels;
         for (int64_t c = 0; c < count; c++)
-            sums[c] += (int16_t)row[c] * w[c];
+            sums[c] = wrapping_add(sums[c], (int16_t)row[c] * w[c]);
     }
     requantize_columns(sums, out, count, lines->results, lines->results->multiplier + first, lines->results->shift + first);
 }
