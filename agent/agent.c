@@ -3,8 +3,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "inference/threads.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +229,15 @@ static enum error_code open_outbox(struct agent *agent, struct error *error)
     return committer_new(&options, &agent->committer, error);
 }
 
+/* How many threads each worker may use. */
+static int threads_per_worker(const struct config *config)
+{
+    cpu_set_t allowed;
+    int cores = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+    int count = config->agent.threads > 0 ? config->agent.threads : cores / config->agent.workers;
+    return count < 1 ? 1 : count > THREADS_MAX ? THREADS_MAX : count;
+}
+
 static enum error_code start_workers(struct agent *agent, struct error *error)
 {
     int count = agent->config->agent.workers;
@@ -234,9 +245,10 @@ static enum error_code start_workers(struct agent *agent, struct error *error)
     agent->workers = calloc((size_t)count, sizeof *agent->workers);
     if (agent->workers == NULL)
         return error_set(error, ERROR_LIMIT, "no memory for %d workers", count);
+    TRY(threads_new(threads_per_worker(agent->config), count, &agent->threads, error));
     for (; agent->worker_count < count; agent->worker_count++)
         TRY(worker_start(&agent->workers[agent->worker_count], agent->worker_count, agent->pipelines, agent->config->pipeline_count,
-                         queue_jobs, agent->config->agent.id, agent->committer, error));
+                         queue_jobs, agent->config->agent.id, agent->committer, agent->threads, error));
     return ERROR_NONE;
 }
 
@@ -292,6 +304,8 @@ void agent_stop(struct agent *agent)
     for (int i = 0; i < agent->worker_count; i++)
         worker_stop(&agent->workers[i]);
     agent->worker_count = 0;
+    threads_free(agent->threads);
+    agent->threads = NULL;
     committer_stop(agent->committer);
     say_goodbye(agent);
     for (int role = 0; role < LINK_COUNT; role++) {

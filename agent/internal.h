@@ -42,6 +42,7 @@ struct agent {
     struct pipeline *pipelines;  /* [config->pipeline_count] */
     struct worker *workers;      /* [config->agent.workers] */
     int worker_count;
+    struct threads *threads;     /* that share the workers' inferences */
     struct job_pool pool;
     struct cache *cache;
     struct outbox *outbox;

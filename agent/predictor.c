@@ -122,6 +122,11 @@ enum error_code predictor_new(const struct config_pipeline *pipeline, const stru
     return ERROR_NONE;
 }
 
+enum error_code predictor_set_threads(struct predictor *predictor, struct threads *threads, struct error *error)
+{
+    return run_set_threads(predictor->run, threads, error);
+}
+
 void predictor_free(struct predictor *predictor)
 {
     if (predictor == NULL)

@@ -40,6 +40,8 @@ enum { PREDICTOR_TEXT_BYTES_MAX = 64 << 20 };
 /* space NULL: no cache. result_bytes_max: a larger result becomes an error result. */
 MUST_CHECK enum error_code predictor_new(const struct config_pipeline *pipeline, const struct bundle *bundle, struct cache_space *space,
                                          size_t result_bytes_max, struct predictor **predictor_out, struct error *error);
+/* Inference may use the pool, which is borrowed until predictor_free. */
+MUST_CHECK enum error_code predictor_set_threads(struct predictor *predictor, struct threads *threads, struct error *error);
 void predictor_free(struct predictor *predictor);
 void predictor_answer(struct predictor *predictor, const struct predictor_input *input, struct answer *answer_out);
 /* The digest of all that a result depends on besides its input: for cache_add_space. */

@@ -46,16 +46,18 @@ static enum error_code make_predictors(struct worker *worker, struct error *erro
         size_t result_bytes_max = (size_t)pipeline->config->sink.max_bytes - COMMITTER_LINE_OVERHEAD;
         if (result_bytes_max > CACHE_VALUE_BYTES_MAX)
             result_bytes_max = CACHE_VALUE_BYTES_MAX;
-        if (predictor_new(pipeline->config, &pipeline->bundle, pipeline->space, result_bytes_max, &worker->predictors[i], error) != ERROR_NONE)
+        if (predictor_new(pipeline->config, &pipeline->bundle, pipeline->space, result_bytes_max, &worker->predictors[i], error) != ERROR_NONE ||
+            predictor_set_threads(worker->predictors[i], worker->threads, error) != ERROR_NONE)
             return error_prefix(error, "pipeline \"%s\": ", pipeline->config->name);
     }
     return ERROR_NONE;
 }
 
 enum error_code worker_start(struct worker *worker, int index, struct pipeline *pipelines, int pipeline_count, size_t queue_jobs,
-                             const char *agent_id, struct committer *committer, struct error *error)
+                             const char *agent_id, struct committer *committer, struct threads *threads, struct error *error)
 {
-    *worker = (struct worker){.pipelines = pipelines, .pipeline_count = pipeline_count, .committer = committer, .agent_id = agent_id};
+    *worker = (struct worker){.pipelines = pipelines, .pipeline_count = pipeline_count, .committer = committer, .threads = threads,
+                              .agent_id = agent_id};
     TRY(queue_init(&worker->queue, queue_jobs, error));
     enum error_code code = make_predictors(worker, error);
     if (code == ERROR_NONE && pthread_create(&worker->thread, NULL, worker_main, worker) != 0)

@@ -21,13 +21,14 @@ struct worker {
     struct pipeline *pipelines;
     int pipeline_count;
     struct committer *committer;
+    struct threads *threads;         /* shared by all workers; NULL: none */
     const char *agent_id;
     bool running;
 };
 
 /* Makes the predictors and starts the thread. */
 MUST_CHECK enum error_code worker_start(struct worker *worker, int index, struct pipeline *pipelines, int pipeline_count, size_t queue_jobs,
-                                        const char *agent_id, struct committer *committer, struct error *error);
+                                        const char *agent_id, struct committer *committer, struct threads *threads, struct error *error);
 void worker_stop(struct worker *worker); /* answers what is queued, then ends; a zeroed or half-started one is fine */
 
 #endif

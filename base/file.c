@@ -37,6 +37,14 @@ enum error_code file_map_open(const char *path, size_t bytes_max, struct file_ma
     return code;
 }
 
+void file_map_forget(const void *data, size_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)data + page - 1) / page * page;
+    uintptr_t last = ((uintptr_t)data + bytes) / page * page;
+    if (first < last)
+        (void)madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
 void file_map_close(struct file_map *map)
 {
     if (map->bytes > 0)

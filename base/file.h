@@ -19,6 +19,8 @@ struct file_map {
 };
 
 MUST_CHECK enum error_code file_map_open(const char *path, size_t bytes_max, struct file_map *map_out, struct error *error);
+/* Gives the pages wholly inside a part of a map back; they are read again from the file when somebody looks. */
+void file_map_forget(const void *data, size_t bytes);
 void file_map_close(struct file_map *map); /* a zeroed map is fine */
 
 /* Writes path.tmp, syncs it and renames it over path: the old file or the new one, never half of one. */

@@ -8,10 +8,12 @@
 #include "inference/passes/passes.h"
 #include "inference/plan.h"
 #include "inference/tflite/tflite.h"
+#include "inference/threads.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define MODEL_BYTES_MAX ((size_t)1 << 30)
 
@@ -21,8 +23,17 @@ struct model {
     const struct kernels *kernels;
     struct operation *operations;  /* [graph.node_count] */
     struct plan plan;
+    size_t scratch_bytes;          /* of one thread */
     struct tensor *inputs, *outputs;
     uint64_t macs;
+};
+
+/* Both ways of running a layer are timed before one is chosen; one sample can be anything, the lowest of a few is not. First alone, then
+ * shared, so that helpers are awake when they are timed; the first run of each is not counted. */
+enum { TRIALS_OF_A_KIND = 5, TRIALS = 2 * TRIALS_OF_A_KIND };
+
+struct trial {
+    int64_t alone_ns, shared_ns;   /* lowest so far */
 };
 
 struct run {
@@ -30,6 +41,15 @@ struct run {
     void **data;                   /* by value */
     struct tensor *inputs, *outputs;
     void *block;
+    struct threads *threads;       /* NULL: the caller's alone */
+    void *helper_scratch;          /* scratch_bytes for each thread but the caller's */
+    struct trial *trials;          /* by node; kept while threads != NULL */
+    int trial;                     /* runs done so far, up to TRIALS */
+};
+
+struct parts {
+    const struct operation *operation;
+    struct run *run;
 };
 
 static enum error_code load(const uint8_t *bytes, size_t length, const struct model_options *options, struct graph *graph, struct error *error)
@@ -45,11 +65,19 @@ static enum error_code prepare(struct model *model, struct error *error)
     model->operations = arena_allocate_array(&graph->arena, (size_t)graph->node_count + 1, sizeof *model->operations);
     if (model->operations == NULL)
         return error_set(error, ERROR_LIMIT, "the model needs more memory than eddy allows");
+    struct graph_uses uses;
+    TRY(graph_count_uses(graph, &uses, error));
+    for (int32_t v = 0; v < graph->value_count; v++)
+        graph_drop_constant(graph, &uses, v); /* what passes replaced */
     for (int32_t n = 0; n < graph->node_count; n++) {
         TRY(operator_prepare(graph, &graph->nodes[n], model->kernels, &graph->arena, &model->operations[n], error));
         model->macs += model->operations[n].macs;
+        if (model->operations[n].weights_packed && --uses.count[graph->nodes[n].inputs[1]] == 0)
+            graph_drop_constant(graph, &uses, graph->nodes[n].inputs[1]);
     }
-    return plan_make(graph, model->operations, &model->plan, error);
+    TRY(plan_make(graph, model->operations, &model->plan, error));
+    model->scratch_bytes = model->plan.bytes - model->plan.scratch_offset;
+    return ERROR_NONE;
 }
 
 static void describe(const struct graph *graph, int32_t value, struct tensor *tensor)
@@ -87,13 +115,15 @@ static enum error_code build(struct model *model, const uint8_t *bytes, size_t l
     return describe_ends(model, error);
 }
 
-enum error_code model_open_bytes(const void *bytes, size_t length, const char *name, const struct model_options *options,
-                                 struct model **model_out, struct error *error)
+static enum error_code open_bytes(const uint8_t *bytes, size_t length, bool mapped, const char *name, const struct model_options *options,
+                                  struct model **model_out, struct error *error)
 {
     struct model *model = calloc(1, sizeof *model);
     if (model == NULL)
         return error_set(error, ERROR_LIMIT, "%s: no memory for a model", name);
     graph_init(&model->graph);
+    model->graph.mapped = mapped ? bytes : NULL;
+    model->graph.mapped_bytes = length;
     enum error_code code = build(model, bytes, length, options, error);
     if (code != ERROR_NONE) {
         error_prefix(error, "%s: ", name);
@@ -104,11 +134,17 @@ enum error_code model_open_bytes(const void *bytes, size_t length, const char *n
     return ERROR_NONE;
 }
 
+enum error_code model_open_bytes(const void *bytes, size_t length, const char *name, const struct model_options *options,
+                                 struct model **model_out, struct error *error)
+{
+    return open_bytes(bytes, length, false, name, options, model_out, error);
+}
+
 enum error_code model_open(const char *path, const struct model_options *options, struct model **model_out, struct error *error)
 {
     struct file_map map;
     TRY(file_map_open(path, MODEL_BYTES_MAX, &map, error));
-    enum error_code code = model_open_bytes(map.data, map.bytes, path, options, model_out, error);
+    enum error_code code = open_bytes(map.data, map.bytes, true, path, options, model_out, error);
     if (code == ERROR_NONE)
         (*model_out)->map = map;
     else
@@ -155,6 +191,14 @@ uint64_t model_macs(const struct model *model)
     return model->macs;
 }
 
+int model_winograd_layers(const struct model *model)
+{
+    int count = 0;
+    for (int32_t n = 0; n < model->graph.node_count; n++)
+        count += model->graph.nodes[n].kind == OPERATOR_CONV && model->graph.nodes[n].attributes.spatial.winograd != 0;
+    return count;
+}
+
 const char *model_cpu(const struct model *model)
 {
     return model->kernels->name;
@@ -167,6 +211,19 @@ void model_print(const struct model *model, FILE *file)
     graph_print(&model->graph, file);
     for (int32_t i = 0; i < model->graph.output_count; i++)
         fprintf(file, "output \"%s\": v%" PRId32 "\n", model->outputs[i].name, model->graph.outputs[i]);
+}
+
+int model_layer_count(const struct model *model)
+{
+    return model->graph.node_count;
+}
+
+struct layer model_layer(const struct model *model, int index)
+{
+    const struct node *node = &model->graph.nodes[index];
+    const struct shape none = {0};
+    return (struct layer){.name = node->name, .kind = operator_name(node->kind), .macs = model->operations[index].macs,
+                          .shape = node->output_count > 0 ? model->graph.values[node->outputs[0]].shape : none};
 }
 
 /* A run's tensors and the table of all values' places, in one piece with the block they point into. */
@@ -216,6 +273,8 @@ void run_free(struct run *run)
 {
     if (run == NULL)
         return;
+    free(run->trials);
+    free(run->helper_scratch);
     free(run->block);
     free(run->inputs);
     free(run->data);
@@ -232,10 +291,113 @@ const struct tensor *run_output(const struct run *run, int index)
     return &run->outputs[index];
 }
 
-void run_execute(struct run *run)
+static void do_parts(void *context, int64_t first, int64_t last, int participant)
+{
+    const struct parts *parts = context;
+    struct run *run = parts->run;
+    const struct model *model = run->model;
+    char *scratch = participant == 0 ? (char *)run->block + model->plan.scratch_offset
+                                     : (char *)run->helper_scratch + (size_t)(participant - 1) * model->scratch_bytes;
+    parts->operation->execute_parts(parts->operation, run->data, scratch, first, last);
+}
+
+static void execute_shared(struct run *run, const struct operation *operation)
+{
+    threads_run(run->threads, do_parts, &(struct parts){operation, run}, operation->parts);
+}
+
+static void execute_alone(struct run *run, const struct operation *operation)
+{
+    operation_execute(operation, run->data, (char *)run->block + run->model->plan.scratch_offset);
+}
+
+static bool is_divisible(const struct operation *operation)
+{
+    return operation->execute_parts != NULL && operation->parts > 1;
+}
+
+static bool is_shared(const struct run *run, int32_t n)
+{
+    return run->threads != NULL && is_divisible(&run->model->operations[n]) && run->trials[n].shared_ns < run->trials[n].alone_ns;
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* One run alone or shared, every layer timed. */
+static void execute_trial(struct run *run)
 {
     const struct model *model = run->model;
-    void *scratch = (char *)run->block + model->plan.scratch_offset;
-    for (int32_t n = 0; n < model->graph.node_count; n++)
-        model->operations[n].execute(&model->operations[n], run->data, scratch);
+    bool shared = run->trial >= TRIALS_OF_A_KIND, counts = run->trial % TRIALS_OF_A_KIND != 0;
+    int64_t start = now_ns();
+    for (int32_t n = 0; n < model->graph.node_count; n++) {
+        const struct operation *operation = &model->operations[n];
+        if (shared && is_divisible(operation))
+            execute_shared(run, operation);
+        else
+            execute_alone(run, operation);
+        int64_t end = now_ns(), *lowest = shared ? &run->trials[n].shared_ns : &run->trials[n].alone_ns;
+        if (counts && end - start < *lowest)
+            *lowest = end - start;
+        start = end;
+    }
+    run->trial++;
+}
+
+static void execute_node(struct run *run, int32_t n)
+{
+    if (is_shared(run, n))
+        execute_shared(run, &run->model->operations[n]);
+    else
+        execute_alone(run, &run->model->operations[n]);
+}
+
+void run_execute(struct run *run)
+{
+    if (run->threads != NULL && run->trial < TRIALS) {
+        execute_trial(run);
+        return;
+    }
+    for (int32_t n = 0; n < run->model->graph.node_count; n++)
+        execute_node(run, n);
+}
+
+void run_measure(struct run *run, int64_t *layer_ns)
+{
+    for (int32_t n = 0; n < run->model->graph.node_count; n++) {
+        int64_t start = now_ns();
+        execute_node(run, n);
+        int64_t taken = now_ns() - start;
+        layer_ns[n] = taken < layer_ns[n] ? taken : layer_ns[n];
+    }
+}
+
+enum error_code run_set_threads(struct run *run, struct threads *threads, struct error *error)
+{
+    const struct model *model = run->model;
+    size_t helpers = (size_t)threads_count(threads) - 1, count = (size_t)model->graph.node_count;
+    if (helpers == 0) {
+        run->threads = NULL;
+        return ERROR_NONE;
+    }
+    struct trial *trials = calloc(count + 1, sizeof *trials);
+    void *scratch = aligned_alloc(ARENA_ALIGNMENT, helpers * model->scratch_bytes + ARENA_ALIGNMENT);
+    if (trials == NULL || scratch == NULL) {
+        free(trials);
+        free(scratch);
+        return error_set(error, ERROR_LIMIT, "no memory for %zu threads of %zu bytes of scratch", helpers, model->scratch_bytes);
+    }
+    for (size_t n = 0; n < count; n++)
+        trials[n] = (struct trial){INT64_MAX, INT64_MAX};
+    free(run->trials);
+    free(run->helper_scratch);
+    run->trials = trials;
+    run->helper_scratch = scratch;
+    run->threads = threads;
+    run->trial = 0;
+    return ERROR_NONE;
 }

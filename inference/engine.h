@@ -6,7 +6,8 @@
  * inference over it.
  * Not here: decoding of inputs (agent/input), meaning of outputs (agent/task), the choice of kernels (kernels/kernels.h).
  * Memory:  model_open allocates all that a model needs, run_new allocates model_memory() bytes; run_execute allocates nothing.
- * Threads: a model may be shared by any number of runs; a run belongs to one thread at a time.
+ * Threads: a model may be shared by any number of runs; a run belongs to one thread at a time. A run may use a pool (run_set_threads), which
+ *          any number of runs share; its results have the same bits whatever the pool.
  * Errors:  every byte of the file is checked in model_open: ERROR_MODEL (damaged; with offset or tensor and the reason),
  *          ERROR_UNSUPPORTED (operator, its name and where it sits), ERROR_LIMIT, ERROR_INPUT (file). run_execute cannot fail. */
 #ifndef EDDY_INFERENCE_ENGINE_H
@@ -20,6 +21,7 @@
 
 struct model;
 struct run;
+struct threads; /* threads.h */
 
 struct input_shape {
     const char *name; /* NULL: by position */
@@ -46,13 +48,27 @@ const struct tensor *model_input(const struct model *model, int index);
 const struct tensor *model_output(const struct model *model, int index);
 size_t model_memory(const struct model *model); /* bytes that one run needs */
 uint64_t model_macs(const struct model *model); /* multiply-accumulates of one run */
+int model_winograd_layers(const struct model *model); /* convolutions done by minimal filtering: not to the last bit what the direct way gives */
 const char *model_cpu(const struct model *model); /* the kernels that were chosen: "avx512vnni", ... */
 void model_print(const struct model *model, FILE *file); /* one line a node, in execution order */
+
+/* One step of a run, for profiles. Text is borrowed until model_close. */
+struct layer {
+    const char *name, *kind;
+    struct shape shape; /* of its result */
+    uint64_t macs;
+};
+int model_layer_count(const struct model *model);
+struct layer model_layer(const struct model *model, int index);
 
 MUST_CHECK enum error_code run_new(const struct model *model, struct run **run_out, struct error *error);
 void run_free(struct run *run); /* NULL is fine */
 struct tensor *run_input(struct run *run, int index);         /* borrowed: fill ->data in the file's type and layout, then execute */
+/* Lets this run share its large layers among the pool's threads; borrowed until run_free. Layers that measure faster on one thread stay on
+ * one: the first runs try both. NULL: the caller's thread alone, as at first. ERROR_LIMIT: no memory; the run stays as it was. */
+MUST_CHECK enum error_code run_set_threads(struct run *run, struct threads *threads, struct error *error);
 void run_execute(struct run *run);
+void run_measure(struct run *run, int64_t *layer_ns); /* executes once; lowers each layer's entry to its time where that is shorter */
 const struct tensor *run_output(const struct run *run, int index); /* borrowed: valid until the next execute */
 
 #endif

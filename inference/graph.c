@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/graph.h"
 
+#include "base/file.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { DROP_BYTES_MIN = 64 * 1024 };
 
 static const char *const names[OPERATOR_COUNT] = {
     [OPERATOR_CONV] = "Conv", [OPERATOR_DEPTHWISE_CONV] = "DepthwiseConv", [OPERATOR_CONV_TRANSPOSE] = "ConvTranspose",
@@ -128,6 +132,7 @@ enum error_code graph_count_uses(struct graph *graph, struct graph_uses *uses_ou
 {
     struct graph_uses uses = {.count = arena_allocate_array(&graph->arena, (size_t)graph->value_count + 1, sizeof *uses.count),
                               .consumer = arena_allocate_array(&graph->arena, (size_t)graph->value_count + 1, sizeof *uses.consumer)};
+    uses.value_count = graph->value_count;
     if (uses.count == NULL || uses.consumer == NULL)
         return error_set(error, ERROR_LIMIT, "the model needs more memory than eddy allows");
     memset(uses.consumer, -1, (size_t)graph->value_count * sizeof *uses.consumer);
@@ -144,6 +149,28 @@ enum error_code graph_count_uses(struct graph *graph, struct graph_uses *uses_ou
         uses.count[graph->outputs[i]]++;
     *uses_out = uses;
     return ERROR_NONE;
+}
+
+static size_t constant_bytes(const struct value *value)
+{
+    return (size_t)shape_elements(&value->shape) * dtype_bytes(value->dtype);
+}
+
+void graph_drop_constant(struct graph *graph, const struct graph_uses *uses, int32_t value)
+{
+    const struct value *dropped = &graph->values[value];
+    uintptr_t first = (uintptr_t)dropped->data, last = first + constant_bytes(dropped);
+    if (uses->count[value] > 0 || dropped->data == NULL || last - first < DROP_BYTES_MIN)
+        return;
+    for (int32_t v = 0; v < uses->value_count; v++) { /* later ones are new constants with memory of their own */
+        uintptr_t other = (uintptr_t)graph->values[v].data;
+        if (v != value && other != 0 && uses->count[v] > 0 && other < last && first < other + constant_bytes(&graph->values[v]))
+            return;
+    }
+    if (graph->mapped != NULL && first >= (uintptr_t)graph->mapped && last <= (uintptr_t)graph->mapped + graph->mapped_bytes)
+        file_map_forget(dropped->data, last - first);
+    else if (graph->mapped != NULL)
+        arena_discard(&graph->arena, (void *)first, last - first);
 }
 
 void graph_replace_uses(struct graph *graph, int32_t from, int32_t to)

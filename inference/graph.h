@@ -63,6 +63,7 @@ struct spatial {                  /* convolution and pooling */
     bool same;                    /* padding still to be resolved: SAME of TFLite / SAME_UPPER of ONNX */
     bool same_lower;
     bool ceil_mode, count_include_pad;
+    int32_t winograd;             /* convolution: tile of minimal filtering, 2 or 4; 0: direct (passes/winograd.c decides) */
 };
 
 struct resize_attributes {
@@ -127,6 +128,8 @@ struct graph {
     int32_t node_count, node_capacity;
     int32_t *inputs, *outputs;
     int32_t input_count, output_count;
+    const uint8_t *mapped;        /* the model's file where it is mapped (pages that come back by themselves); NULL: it is in memory */
+    size_t mapped_bytes;
     struct shape *output_file_shapes; /* of outputs in the file's own layout, set by the loader; may be NULL */
 };
 
@@ -145,9 +148,13 @@ bool graph_is_output(const struct graph *graph, int32_t value);
 /* Who uses each value: counted once, by value index, over live nodes and graph outputs. */
 struct graph_uses {
     int32_t *count;               /* graph outputs count too */
+    int32_t value_count;          /* when they were counted */
     int32_t *consumer;            /* the node that uses it last in order; -1: none */
 };
 MUST_CHECK enum error_code graph_count_uses(struct graph *graph, struct graph_uses *uses_out, struct error *error); /* in the graph's arena */
+
+/* A constant that nobody reads any more: its memory goes back to the system, where no other constant that is used shares it. */
+void graph_drop_constant(struct graph *graph, const struct graph_uses *uses, int32_t value);
 
 void graph_replace_uses(struct graph *graph, int32_t from, int32_t to); /* in all live nodes and graph outputs */
 /* Drops removed nodes and those whose results nobody needs, and puts the rest into topological order. A cycle is ERROR_MODEL. */

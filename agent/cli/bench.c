@@ -2,6 +2,7 @@
 #include "agent/bundle.h"
 #include "agent/cli/cli.h"
 #include "base/json_writer.h"
+#include "inference/threads.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -12,12 +13,13 @@
 static const char usage[] =
     "usage: eddy bench MODEL [OPTIONS]\n"
     "Times a model on this machine with pseudo-random inputs, after 10 warm-up runs.\n\n"
-    "      --threads N   threads of one inference; this version runs on 1 (the output says what ran)\n"
+    "      --threads N   threads of one inference (default: 1); layers that are faster on one thread use one\n"
     "      --runs R      timed runs (default: about half a second's worth)\n"
     "      --cpu NAME    kernels: scalar, avx2, avxvnni, avx512, avx512vnni, neon (default: the best of this CPU)\n"
+    "      --profile     one line a layer: lowest time of the runs, share of the whole, GMAC/s\n"
     "      --json        one JSON line\n";
 
-enum { WARM_UP_RUNS = 10, RUNS_MAX = 1000000, THREADS_MAX = 1024 };
+enum { WARM_UP_RUNS = 10, RUNS_MAX = 1000000 };
 
 static double now_ms(void)
 {
@@ -72,9 +74,15 @@ static long peak_kb(void)
     return kb;
 }
 
+struct bench_settings {
+    struct model_options model;
+    int runs, threads;
+    bool json, profile;
+};
+
 struct bench_result {
     double load_ms, first_ms, median_ms, min_ms, p95_ms;
-    int runs;
+    int runs, threads;
 };
 
 static int time_runs(struct run *run, int runs, struct bench_result *result)
@@ -118,7 +126,7 @@ static void print_json(const char *path, const struct model *model, const struct
     json_key(&writer, "cpu");
     json_string(&writer, model_cpu(model));
     const struct { const char *key; double value; } numbers[] = {
-        {"threads", 1}, {"runs", result->runs}, {"load_ms", result->load_ms}, {"first_ms", result->first_ms}, {"med_ms", result->median_ms},
+        {"threads", result->threads}, {"runs", result->runs}, {"load_ms", result->load_ms}, {"first_ms", result->first_ms}, {"med_ms", result->median_ms},
         {"min_ms", result->min_ms}, {"p95_ms", result->p95_ms}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         json_key(&writer, numbers[i].key);
@@ -126,6 +134,8 @@ static void print_json(const char *path, const struct model *model, const struct
     }
     json_key(&writer, "macs");
     json_integer(&writer, (int64_t)model_macs(model));
+    json_key(&writer, "winograd_layers");
+    json_integer(&writer, model_winograd_layers(model));
     json_key(&writer, "arena_bytes");
     json_integer(&writer, (int64_t)model_memory(model));
     json_key(&writer, "peak_kb");
@@ -137,65 +147,106 @@ static void print_json(const char *path, const struct model *model, const struct
 
 static void print_text(const char *path, const struct model *model, const struct bench_result *result)
 {
-    printf("%s  kernels %s, 1 thread, %d runs\n", path, model_cpu(model), result->runs);
+    printf("%s  kernels %s, %d thread%s, %d runs\n", path, model_cpu(model), result->threads, result->threads > 1 ? "s" : "", result->runs);
     printf("  load %.2f ms, first %.3f ms, median %.4f ms, min %.4f ms, p95 %.4f ms\n", result->load_ms, result->first_ms, result->median_ms,
            result->min_ms, result->p95_ms);
     printf("  %.1f MMAC, %.1f GMAC/s, arena %.2f MB, peak RSS %.1f MB\n", (double)model_macs(model) / 1e6,
            (double)model_macs(model) / result->median_ms / 1e6, (double)model_memory(model) / 1e6, (double)peak_kb() / 1024);
 }
 
-static int bench(const char *path, const struct model_options *options, int runs, bool json)
+static void print_profile(const struct model *model, struct run *run, int runs)
+{
+    int count = model_layer_count(model);
+    int64_t *times = malloc(((size_t)count + 1) * sizeof *times), sum = 0;
+    if (times == NULL)
+        return;
+    for (int i = 0; i < count; i++)
+        times[i] = INT64_MAX;
+    for (int i = 0; i < runs; i++)
+        run_measure(run, times);
+    for (int i = 0; i < count; i++)
+        sum += times[i];
+    printf("%4s %-20s %-20s %10s %6s %8s  %s\n", "", "kind", "result", "us", "%", "GMAC/s", "name");
+    for (int i = 0; i < count; i++) {
+        struct layer layer = model_layer(model, i);
+        char shape[96] = "";
+        size_t length = 0;
+        for (int d = 0; d < layer.shape.rank; d++)
+            length += (size_t)snprintf(shape + length, sizeof shape - length, "%s%d", d > 0 ? "x" : "", (int)layer.shape.dims[d]);
+        printf("%4d %-20s %-20s %10.2f %6.2f %8.1f  %s\n", i, layer.kind, shape, (double)times[i] / 1e3, 100.0 * (double)times[i] / (double)sum,
+               times[i] > 0 ? (double)layer.macs / (double)times[i] : 0.0, layer.name);
+    }
+    printf("%4s %-20s %-20s %10.2f\n", "", "sum", "", (double)sum / 1e3);
+    free(times);
+}
+
+static enum error_code time_model(const struct bench_settings *settings, const char *path, const struct model *model, struct threads *threads,
+                                  double start, struct error *error)
+{
+    struct run *run = NULL;
+    struct bench_result result = {.threads = settings->threads};
+    TRY(run_new(model, &run, error));
+    enum error_code code = run_set_threads(run, threads, error);
+    if (code == ERROR_NONE) {
+        result.load_ms = now_ms() - start;
+        fill_inputs(model, run);
+        if (time_runs(run, settings->runs, &result) != 0)
+            code = error_set(error, ERROR_LIMIT, "no memory for the times of the runs");
+    }
+    if (code == ERROR_NONE && settings->json)
+        print_json(path, model, &result);
+    else if (code == ERROR_NONE)
+        print_text(path, model, &result);
+    if (code == ERROR_NONE && settings->profile)
+        print_profile(model, run, result.runs);
+    run_free(run);
+    return code;
+}
+
+static int bench(const char *path, const struct bench_settings *settings)
 {
     struct error error;
     struct bundle bundle;
-    struct run *run = NULL;
-    struct bench_result result = {0};
+    struct threads *threads = NULL;
     double start = now_ms();
-    if (bundle_open(path, options, &bundle, &error) != ERROR_NONE)
+    if (bundle_open(path, &settings->model, &bundle, &error) != ERROR_NONE)
         return cli_fail("bench", &error);
-    int status = CLI_DONE;
-    if (run_new(bundle.model, &run, &error) != ERROR_NONE) {
-        status = cli_fail("bench", &error);
-    } else {
-        result.load_ms = now_ms() - start;
-        fill_inputs(bundle.model, run);
-        if (time_runs(run, runs, &result) != 0)
-            status = CLI_FAILED;
-        else if (json)
-            print_json(path, bundle.model, &result);
-        else
-            print_text(path, bundle.model, &result);
-    }
-    run_free(run);
+    enum error_code code = threads_new(settings->threads, 1, &threads, &error);
+    if (code == ERROR_NONE)
+        code = time_model(settings, path, bundle.model, threads, start, &error);
+    threads_free(threads);
     bundle_close(&bundle);
-    return status;
+    return code == ERROR_NONE ? CLI_DONE : cli_fail("bench", &error);
 }
 
 int cli_bench(int count, char **arguments)
 {
     static const struct option options[] = {{"threads", required_argument, NULL, 't'}, {"runs", required_argument, NULL, 'r'},
                                             {"cpu", required_argument, NULL, 'u'},     {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},          {0}};
-    struct model_options model_options = {0};
-    long runs = 0, threads;
-    bool json = false;
+                                            {"profile", no_argument, NULL, 'p'},       {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    struct bench_settings settings = {.threads = 1};
+    long number;
     for (int option; (option = getopt_long(count, arguments, "h", options, NULL)) != -1;) {
         switch (option) {
         case 't':
-            if (!cli_count(optarg, 1, THREADS_MAX, &threads))
+            if (!cli_count(optarg, 1, THREADS_MAX, &number))
                 return cli_usage(usage, CLI_USAGE);
+            settings.threads = (int)number;
             break;
         case 'r':
-            if (!cli_count(optarg, 1, RUNS_MAX, &runs))
+            if (!cli_count(optarg, 1, RUNS_MAX, &number))
                 return cli_usage(usage, CLI_USAGE);
+            settings.runs = (int)number;
             break;
-        case 'u': model_options.cpu = optarg; break;
-        case 'j': json = true; break;
+        case 'u': settings.model.cpu = optarg; break;
+        case 'p': settings.profile = true; break;
+        case 'j': settings.json = true; break;
         case 'h': return cli_usage(usage, CLI_DONE);
         default: return cli_usage(usage, CLI_USAGE);
         }
     }
     if (optind != count - 1)
         return cli_usage(usage, CLI_USAGE);
-    return bench(arguments[optind], &model_options, (int)runs, json);
+    return bench(arguments[optind], &settings);
 }

@@ -27,7 +27,7 @@ const struct kernels *const *kernels_list(void)
     __builtin_cpu_init();
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512vl");
+                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2");
     static struct kernels avxvnni;
     if (avx2)
         found[count++] = &kernels_avx2;

@@ -29,20 +29,74 @@ struct float_epilogue {
     float slope;     /* of negative results before the clamp (leaky ReLU); 1: none */
 };
 
+/* out[r * out_stride + c] = epilogue(bias[c] + sum over taps t, k of inputs[t * KERNEL_ROWS_MAX + r][k] * weights[t * depth + k][c]
+ *                                    + residual[r * out_stride + c]), c < columns.
+ * panel: bias[panel_columns], then weights [taps * depth][panel_columns]. Neither rows nor residual are read beyond what is used.
+ * Assembly reads this: x86/gemm_f32_avx512.S knows the offsets. */
+struct gemm_f32 {
+    const float *const *inputs; /* [taps][KERNEL_ROWS_MAX] */
+    const float *panel;
+    float *out;
+    const float *residual;      /* NULL: none */
+    int64_t taps, depth;
+    int64_t out_stride;         /* floats, of residual too */
+    struct float_epilogue epilogue;
+    int32_t columns;
+};
+
+/* A run of pixels of one row of a depthwise convolution whose taps all lie inside:
+ * out[x * out_step + c] = epilogue(bias[c] + sum over r < rows, k < columns of
+ *                                  inputs[r][x * step + k * tap_step + c] * weights[r][k * weight_step + c]). */
+struct depthwise_f32 {
+    const float *const *inputs, *const *weights; /* [rows]: the first pixel under the first tap of a kernel row, that tap's weights */
+    const float *bias;
+    float *out;
+    int64_t rows, columns;      /* of the kernel, or what of it lies inside */
+    int64_t pixels, channels;
+    int64_t step, tap_step, weight_step, out_step; /* floats */
+    struct float_epilogue epilogue;
+};
+
+/* One window of minimal filtering (winograd.h), n = tile + 2: out[(y * n + x) * out_stride + c] = (Bt d B)[y][x] of channel c, where d[y][x]
+ * is inputs[y * n + x][c]. */
+struct winograd_input {
+    int tile;                    /* 2 or 4 */
+    int64_t channels;
+    const float *const *inputs;  /* [n * n] pixels */
+    float *out;
+    int64_t out_stride;          /* floats */
+};
+
+/* outputs[y * tile + x][c] = epilogue((At m A)[y][x] + bias[c] + residuals[y * tile + x][c]), where m[y][x] is
+ * inputs[(y * n + x) * in_stride + c]: rows of whole vectors. Bias is read for `channels`. */
+struct winograd_output {
+    int tile;
+    int64_t channels;
+    const float *inputs, *bias;
+    int64_t in_stride;           /* floats */
+    float *const *outputs;       /* [tile * tile] pixels */
+    const float *const *residuals; /* NULL: none */
+    struct float_epilogue epilogue;
+};
+
 struct kernels {
     const char *name;
     int rows, panel_columns;          /* f32: rows at once, columns of a panel */
     const struct byte_kernels *bytes; /* 8 bit: bytes.h */
 
-    /* out[r * out_stride + c] = epilogue(bias[c] + sum over taps t, k of inputs[t * row_stride + r][k] * panel[...]), c < columns.
-     * inputs: [taps][KERNEL_ROWS_MAX] pointers; panel: bias[panel_columns], then [taps * depth][panel_columns]. rows <= kernels->rows. */
-    void (*gemm_f32)(int rows, int columns, int64_t taps, int64_t depth, const float *const *inputs, const float *panel, float *out,
-                     int64_t out_stride, const struct float_epilogue *epilogue);
+    void (*gemm_f32)(int rows, const struct gemm_f32 *gemm); /* 1 <= rows <= kernels->rows */
 
-    /* One result row of a depthwise convolution: out[x][c] = epilogue(bias[c] + sum of inputs[t][x * step + c] * weights[t][c]), where
-     * inputs[t] already points to the first pixel of tap t, and step = horizontal stride * channels. Only where every tap lies inside. */
-    void (*depthwise_f32)(int64_t pixels, int64_t channels, int64_t taps, int64_t step, const float *const *inputs, const float *weights,
-                          const float *bias, float *out, const struct float_epilogue *epilogue);
+    void (*depthwise_f32)(const struct depthwise_f32 *depthwise);
+    void (*winograd_input)(const struct winograd_input *input);
+    void (*winograd_output)(const struct winograd_output *output);
+    /* to[i * rows + r] = from[r * stride + i], i < count, for 2 to 4 rows. */
+    void (*interleave_f32)(int rows, int64_t count, const float *from, int64_t stride, float *to);
+    /* to[c] = the largest of, or the sum over, inputs[0 .. count - 1][c]; then times `factor` and clamped. */
+    void (*max_f32)(int64_t count, int64_t channels, const float *const *inputs, float low, float high, float *to);
+    void (*sum_f32)(int64_t count, int64_t channels, const float *const *inputs, float factor, float low, float high, float *to);
+    void (*sigmoid_f32)(int64_t count, const float *from, float *to); /* to may be from */
+    /* to[i] = clamp(a[i] + b[i]). to may be a or b. */
+    void (*add_f32)(int64_t count, const float *a, const float *b, float low, float high, float *to);
 };
 
 /* cpu NULL: the best that this CPU has; else that name. Unknown name, or one that this CPU cannot run: ERROR_UNSUPPORTED with the names. */

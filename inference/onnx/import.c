@@ -48,7 +48,28 @@ static enum error_code add_name(struct importer *importer, const char *name, int
     return ERROR_NONE;
 }
 
+/* Gives a constant that lies unaligned in the file an aligned copy. */
+static enum error_code align_constant(struct importer *importer, int32_t index)
+{
+    struct value *value = &importer->graph->values[index];
+    size_t element = dtype_bytes(value->dtype), count = value->data != NULL ? (size_t)shape_elements(&value->shape) : 0;
+    if (value->data == NULL || (uintptr_t)value->data % element == 0)
+        return ERROR_NONE;
+    void *copy = arena_allocate_array(&importer->graph->arena, count, element);
+    if (copy == NULL)
+        return import_fail(importer, ERROR_LIMIT, "the model needs more memory than eddy allows");
+    memcpy(copy, value->data, count * element);
+    value->data = copy;
+    return ERROR_NONE;
+}
+
 enum error_code import_input(struct importer *importer, int index, bool required, int32_t *value_out)
+{
+    TRY(import_input_in_place(importer, index, required, value_out));
+    return *value_out < 0 ? ERROR_NONE : align_constant(importer, *value_out);
+}
+
+enum error_code import_input_in_place(struct importer *importer, int index, bool required, int32_t *value_out)
 {
     const struct onnx_node *node = importer->node;
     *value_out = GRAPH_NO_VALUE;
@@ -353,6 +374,7 @@ static enum error_code add_outputs(struct importer *importer)
         int32_t value = find_name(importer, info->name);
         if (value < 0)
             return error_set(importer->error, ERROR_MODEL, "output \"%.80s\" is made by no node", info->name);
+        TRY(align_constant(importer, value));
         if (info->dtype_known && info->dtype == DTYPE_F16)
             TRY(import_cast(importer, value, DTYPE_F16, &value));
         importer->graph->values[value].name = info->name;
@@ -395,5 +417,5 @@ enum error_code onnx_load(const uint8_t *bytes, size_t length, const struct mode
 
 enum error_code onnx_tensor_read(const uint8_t *bytes, size_t length, struct arena *arena, struct tensor *tensor_out, struct error *error)
 {
-    return onnx_parse_tensor((struct protobuf){.at = bytes, .end = bytes + length}, arena, tensor_out, error);
+    return onnx_parse_tensor((struct protobuf){.at = bytes, .end = bytes + length}, arena, false, tensor_out, error);
 }

@@ -37,6 +37,8 @@ enum error_code import_fail(struct importer *importer, enum error_code code, con
 
 /* Input i as a graph value; GRAPH_NO_VALUE where it is absent (or an error when required). */
 MUST_CHECK enum error_code import_input(struct importer *importer, int index, bool required, int32_t *value_out);
+/* The same for a constant that only a Transpose reads: it may lie unaligned in the file. */
+MUST_CHECK enum error_code import_input_in_place(struct importer *importer, int index, bool required, int32_t *value_out);
 const struct value *import_value(const struct importer *importer, int32_t value);
 MUST_CHECK enum error_code import_bind(struct importer *importer, int output, int32_t value);
 

@@ -158,7 +158,7 @@ static enum error_code import_conv(struct importer *importer)
 {
     int32_t input, weights, bias;
     TRY(import_input(importer, 0, true, &input));
-    TRY(import_input(importer, 1, true, &weights));
+    TRY(import_input_in_place(importer, 1, true, &weights)); /* arrange_weights transposes them */
     TRY(import_input(importer, 2, false, &bias));
     return import_convolution(importer, input, weights, bias, NULL, DTYPE_F32);
 }

@@ -99,7 +99,7 @@ static enum error_code read_attribute(struct parser *parser, struct protobuf bod
         case 4: TRY(copy_text(parser, &field.body, &attribute->s)); break;
         case 5:
             TRY(make_array(parser, 1, sizeof *attribute->tensor, &attribute->tensor));
-            TRY(onnx_parse_tensor(field.body, parser->arena, attribute->tensor, parser->error));
+            TRY(onnx_parse_tensor(field.body, parser->arena, false, attribute->tensor, parser->error));
             break;
         case 6: case 11: attribute->has_graph = true; break;
         case 9: TRY(copy_text(parser, &field.body, &attribute->strings[attribute->string_count++])); break;
@@ -190,7 +190,7 @@ static enum error_code read_graph(struct parser *parser, struct protobuf body, s
     while (protobuf_next(&body, &field)) {
         switch (field.number) {
         case 1: TRY(read_node(parser, field.body, &model->nodes[model->node_count++])); break;
-        case 5: TRY(onnx_parse_tensor(field.body, parser->arena, &model->initializers[model->initializer_count++], parser->error)); break;
+        case 5: TRY(onnx_parse_tensor(field.body, parser->arena, true, &model->initializers[model->initializer_count++], parser->error)); break;
         case 11: TRY(read_value_info(parser, field.body, &model->inputs[model->input_count++])); break;
         case 12: TRY(read_value_info(parser, field.body, &model->outputs[model->output_count++])); break;
         case 15: return error_set(parser->error, ERROR_UNSUPPORTED, "sparse initializers are not supported");

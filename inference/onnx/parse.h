@@ -47,7 +47,8 @@ struct onnx_model {
 };
 
 MUST_CHECK enum error_code onnx_parse(const uint8_t *bytes, size_t length, struct arena *arena, struct onnx_model *model, struct error *error);
-MUST_CHECK enum error_code onnx_parse_tensor(struct protobuf body, struct arena *arena, struct tensor *tensor, struct error *error);
+/* borrow: f32 and bytes that the file holds as they are stay there; data may then be unaligned. */
+MUST_CHECK enum error_code onnx_parse_tensor(struct protobuf body, struct arena *arena, bool borrow, struct tensor *tensor, struct error *error);
 MUST_CHECK enum error_code onnx_dtype(int64_t type, enum dtype *dtype_out, struct error *error);
 
 #endif

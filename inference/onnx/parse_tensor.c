@@ -100,7 +100,7 @@ static bool fill(const struct fields *fields, struct tensor *tensor, int64_t cou
     return true;
 }
 
-enum error_code onnx_parse_tensor(struct protobuf body, struct arena *arena, struct tensor *tensor, struct error *error)
+enum error_code onnx_parse_tensor(struct protobuf body, struct arena *arena, bool borrow, struct tensor *tensor, struct error *error)
 {
     struct fields fields = {0};
     struct protobuf_field field;
@@ -121,6 +121,11 @@ enum error_code onnx_parse_tensor(struct protobuf body, struct arena *arena, str
     size_t held = protobuf_length(fields.has_raw ? &fields.raw : &fields.packed);
     if ((uint64_t)count > held)
         return error_set(error, ERROR_MODEL, "tensor \"%.80s\" holds %zu bytes for %lld elements", tensor->name, held, (long long)count);
+    bool verbatim = fields.has_raw && fields.type != TYPE_DOUBLE && (tensor->dtype == DTYPE_F32 || dtype_bytes(tensor->dtype) == 1);
+    if (borrow && verbatim && held == (size_t)count * dtype_bytes(tensor->dtype)) {
+        tensor->data = (void *)(uintptr_t)fields.raw.at;
+        return ERROR_NONE;
+    }
     tensor->data = arena_allocate_array(arena, (size_t)count, dtype_bytes(tensor->dtype));
     if (tensor->data == NULL)
         return error_set(error, ERROR_LIMIT, "tensor \"%.80s\" needs more memory than eddy allows", tensor->name);

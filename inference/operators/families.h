@@ -8,10 +8,11 @@
 
 operator_infer_function resize_infer, pad_infer, matmul_infer, lstm_infer, binary_infer, unary_infer, batch_norm_infer, softmax_infer, cast_infer,
     quantize_infer, dequantize_infer, reshape_infer, transpose_infer, concat_infer, slice_infer, gather_infer, one_hot_infer, expand_infer,
-    reduce_infer, arg_max_infer, tree_ensemble_infer, detection_infer;
+    reduce_infer, arg_max_infer, tree_ensemble_infer, detection_infer, shuffle_infer;
 operator_prepare_function resize_prepare, pad_prepare, matmul_prepare, lstm_prepare, binary_prepare, unary_prepare, batch_norm_prepare,
     softmax_prepare, cast_prepare, quantize_prepare, requantize_prepare, dequantize_prepare, reshape_prepare, transpose_prepare, concat_prepare,
     slice_prepare, gather_prepare, one_hot_prepare, expand_prepare, reduce_prepare, arg_max_prepare, tree_ensemble_prepare,
+    shuffle_prepare, depthwise_f32_prepare,
     add_8_prepare, convolution_8_prepare, wide_convolution_prepare, depthwise_8_prepare, fully_connected_8_prepare, detection_prepare;
 
 bool add_8_fits(const struct operation *operation); /* add_8_prepare has code for it */
@@ -19,6 +20,9 @@ bool add_8_fits(const struct operation *operation); /* add_8_prepare has code fo
 enum error_code pool_8_prepare(struct operation *operation, struct arena *arena, const struct spatial *spatial, bool average, struct error *error);
 /* shape: batches, rows, columns of the source */
 enum error_code transpose_8_prepare(struct operation *operation, struct arena *arena, const int64_t shape[3], struct error *error);
+/* Pooling of floats over `spatial`'s windows; average: else the largest. */
+MUST_CHECK enum error_code pool_f32_prepare(struct operation *operation, struct arena *arena, const struct spatial *spatial, bool average,
+                                            struct error *error);
 
 /* "operator X, node "n": what" */
 enum error_code operator_fail(const struct node *node, enum error_code code, struct error *error, const char *what);

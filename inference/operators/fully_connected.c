@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Fully connected layer: rows of the flattened input times weights [O, I]. */
-#include "inference/kernels/pack.h"
+ * Fully connected layer, rows of the flattened input times weights [O, I]: shapes, and which code computes it: floats (convolution_f32.c, as a
+ * convolution of one row of pixels) or bytes (fully_connected_8.c). */
+#include "inference/operators/convolution_f32.h"
 #include "inference/operators/families.h"
-
-struct fully_connected {
-    struct packed packed;
-    int64_t rows, depth;
-    size_t element_bytes, out_element_bytes;
-};
 
 enum error_code fully_connected_infer(struct graph *graph, struct node *node, struct error *error)
 {
@@ -25,22 +20,6 @@ enum error_code fully_connected_infer(struct graph *graph, struct node *node, st
     return ERROR_NONE;
 }
 
-static void fully_connected_execute(const struct operation *operation, void *const *data, void *scratch)
-{
-    const struct fully_connected *layer = operation->prepared;
-    const char *input = operation_input_data(operation, data, 0);
-    char *output = operation_output_data(operation, data, 0);
-    const void *table[KERNEL_ROWS_MAX];
-    int tile = packed_rows(&layer->packed);
-    (void)scratch;
-    for (int64_t first = 0; first < layer->rows; first += tile) {
-        int rows = (int)(layer->rows - first < tile ? layer->rows - first : tile);
-        for (int r = 0; r < rows; r++)
-            table[r] = input + (size_t)((first + r) * layer->depth) * layer->element_bytes;
-        packed_run(&layer->packed, rows, table, output + (size_t)(first * layer->packed.columns) * layer->out_element_bytes, layer->packed.columns);
-    }
-}
-
 enum error_code fully_connected_prepare(struct operation *operation, struct arena *arena, struct error *error)
 {
     const struct node *node = operation->node;
@@ -51,17 +30,5 @@ enum error_code fully_connected_prepare(struct operation *operation, struct aren
     bool floats = input->dtype == DTYPE_F32 && weights->dtype == DTYPE_F32 && output->dtype == DTYPE_F32;
     if (!floats || (bias != NULL && bias->dtype != DTYPE_F32))
         return fully_connected_8_prepare(operation, arena, error);
-    struct fully_connected *layer = arena_allocate(arena, sizeof *layer);
-    if (layer == NULL)
-        return operator_fail(node, ERROR_LIMIT, error, "no memory");
-    int64_t columns = weights->shape.dims[0], depth = weights->shape.dims[1];
-    TRY(pack_f32(&layer->packed, operation->kernels, arena, node, weights->data, bias != NULL ? bias->data : NULL, columns, 1, depth, error));
-    layer->rows = output->shape.dims[0];
-    layer->depth = depth;
-    layer->element_bytes = dtype_bytes(input->dtype);
-    layer->out_element_bytes = dtype_bytes(output->dtype);
-    operation->macs = (uint64_t)(layer->rows * columns * depth);
-    operation->prepared = layer;
-    operation->execute = fully_connected_execute;
-    return ERROR_NONE;
+    return fully_connected_f32_prepare(operation, arena, error);
 }

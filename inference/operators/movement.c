@@ -7,6 +7,11 @@
 #include <math.h>
 #include <string.h>
 
+enum { PARTS_WANTED = 16, PART_ELEMENTS_MIN = 16384 }; /* about 2 us: sharing less costs more than it brings */
+
+/* Four bytes that may lie anywhere: constants are transposed straight out of the model's file. */
+typedef int32_t loose_word __attribute__((aligned(1), may_alias));
+
 struct move {
     struct shape shape;                      /* of the result, the inner run left out */
     int64_t strides[TENSOR_RANK_MAX];        /* of the source, in elements, along the result's axes */
@@ -21,7 +26,7 @@ static void copy_run(const struct move *move, const char *from, char *to)
         return;
     }
     if (move->bytes == 4) {
-        const int32_t *source = (const int32_t *)(const void *)from;
+        const loose_word *source = (const loose_word *)(const void *)from;
         int32_t *target = (int32_t *)(void *)to;
         for (int64_t i = 0; i < move->inner; i++)
             target[i] = source[i * move->inner_step];
@@ -147,15 +152,26 @@ enum error_code transpose_infer(struct graph *graph, struct node *node, struct e
 }
 
 /* Two axes swapped over an inner run, in tiles that stay in the first cache: the shape of NHWC <-> NCHW. */
-static void transpose_tiles(const struct operation *operation, void *const *data, void *scratch)
+static void transpose_parts(const struct operation *operation, void *const *data, void *scratch, int64_t first, int64_t last)
 {
     enum { TILE = 16 };
-    const struct value *in = operation_input(operation, 0);
-    const float *from = operation_input_data(operation, data, 0);
-    float *to = operation_output_data(operation, data, 0);
+    const loose_word *from = operation_input_data(operation, data, 0);
+    int32_t *to = operation_output_data(operation, data, 0);
     const int64_t *shape = operation->prepared; /* batches, rows, columns */
-    (void)scratch, (void)in;
-    for (int64_t b = 0; b < shape[0]; b++, from += shape[1] * shape[2], to += shape[1] * shape[2]) {
+    int64_t size = shape[1] * shape[2], begin = shape[0] * first / operation->parts, end = shape[0] * last / operation->parts;
+    bool aligned = (uintptr_t)from % sizeof *to == 0;
+    from += begin * size;
+    to += begin * size;
+    if (shape[1] == 1 || shape[2] == 1) {
+        memcpy(to, from, (size_t)((end - begin) * size) * sizeof *to);
+        return;
+    }
+    (void)scratch;
+    for (int64_t b = begin; b < end; b++, from += size, to += size) {
+        if (shape[1] >= 2 && shape[1] <= 4 && aligned) {
+            operation->kernels->interleave_f32((int)shape[1], shape[2], (const float *)(const void *)from, shape[2], (float *)(void *)to);
+            continue;
+        }
         for (int64_t r = 0; r < shape[1]; r += TILE) {
             int64_t r_end = r + TILE < shape[1] ? r + TILE : shape[1];
             for (int64_t c = 0; c < shape[2]; c++) {
@@ -166,21 +182,24 @@ static void transpose_tiles(const struct operation *operation, void *const *data
     }
 }
 
+/* Leading axes stay, the others change places in two groups. */
 static bool is_matrix_transpose(const struct value *in, const int32_t *order, int64_t shape[3])
 {
-    int rank = in->shape.rank, split = -1;
-    if ((dtype_bytes(in->dtype) != 4 && dtype_bytes(in->dtype) != 1) || rank < 2 || order[0] != 0)
+    int rank = in->shape.rank, kept = 0;
+    if (dtype_bytes(in->dtype) != 4 && dtype_bytes(in->dtype) != 1)
         return false;
-    for (int i = 2; i < rank && split < 0; i++) {
-        bool fits = true;
-        for (int k = 1; k < rank; k++)
-            fits = fits && order[k] == (k + i - 1 < rank ? k + i - 1 : k + i - rank);
-        split = fits ? i : -1;
+    while (kept < rank && order[kept] == kept)
+        kept++;
+    if (kept == rank)
+        return false;
+    int split = order[kept]; /* the second group's first axis */
+    for (int k = kept; k < rank; k++) {
+        int axis = split + k - kept;
+        if (order[k] != (axis < rank ? axis : axis - rank + kept))
+            return false;
     }
-    if (split < 0)
-        return false;
-    shape[0] = in->shape.dims[0];
-    shape[1] = dims_product(&in->shape, 1, split);
+    shape[0] = dims_product(&in->shape, 0, kept);
+    shape[1] = dims_product(&in->shape, kept, split);
     shape[2] = dims_product(&in->shape, split, rank);
     return true;
 }
@@ -201,7 +220,9 @@ enum error_code transpose_prepare(struct operation *operation, struct arena *are
             return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");
         memcpy(kept, shape, sizeof shape);
         operation->prepared = kept;
-        operation->execute = transpose_tiles;
+        int64_t parts = shape_elements(&in->shape) / PART_ELEMENTS_MIN;
+        operation->parts = parts < 1 ? 1 : parts > shape[0] ? shape[0] : parts > PARTS_WANTED ? PARTS_WANTED : parts;
+        operation->execute_parts = transpose_parts;
         return ERROR_NONE;
     }
     dense_strides(&in->shape, source);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/operators/operators.h"
 
+#include "base/file.h"
 #include "inference/operators/families.h"
 
 #include <stdlib.h>
@@ -17,6 +18,7 @@ static const struct {
     [OPERATOR_GLOBAL_AVERAGE_POOL] = {global_pool_infer, global_pool_prepare},
     [OPERATOR_RESIZE] = {resize_infer, resize_prepare},
     [OPERATOR_PAD] = {pad_infer, pad_prepare},
+    [OPERATOR_SHUFFLE_CHANNELS] = {shuffle_infer, shuffle_prepare},
     [OPERATOR_FULLY_CONNECTED] = {fully_connected_infer, fully_connected_prepare},
     [OPERATOR_MATMUL] = {matmul_infer, matmul_prepare},
     [OPERATOR_LSTM] = {lstm_infer, lstm_prepare},
@@ -119,6 +121,17 @@ enum error_code operator_prepare(const struct graph *graph, const struct node *n
 /* A few bytes of file must not buy minutes of work or gigabytes when a model is loaded. */
 enum { FOLD_MACS_MAX = 1 << 28, FOLD_SCRATCH_BYTES_MAX = 1 << 28 };
 
+/* What was read once to be rearranged is seldom read again; if it is, it comes back from the file. */
+static void forget_file_pages(const struct graph *graph, const struct node *node)
+{
+    for (int32_t i = 0; i < node->input_count; i++) {
+        const struct value *value = node->inputs[i] >= 0 ? &graph->values[node->inputs[i]] : NULL;
+        uintptr_t at = value != NULL ? (uintptr_t)value->data : 0, map = (uintptr_t)graph->mapped;
+        if (map != 0 && at >= map && at < map + graph->mapped_bytes)
+            file_map_forget(value->data, (size_t)shape_elements(&value->shape) * dtype_bytes(value->dtype));
+    }
+}
+
 enum error_code operator_fold(struct graph *graph, struct node *node, struct error *error)
 {
     const struct kernels *scalar;
@@ -141,7 +154,8 @@ enum error_code operator_fold(struct graph *graph, struct node *node, struct err
             code = operator_fail(node, ERROR_LIMIT, error, "no memory to compute it");
     }
     if (code == ERROR_NONE) {
-        operation.execute(&operation, data, scratch);
+        operation_execute(&operation, data, scratch);
+        forget_file_pages(graph, node);
         for (int32_t i = 0; i < node->output_count; i++) {
             graph->values[node->outputs[i]].data = data[node->outputs[i]];
             graph->values[node->outputs[i]].producer = -1;

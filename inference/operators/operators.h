@@ -18,14 +18,27 @@
 struct operation {
     /* data[value index] is where that value lies; scratch: operation->scratch_bytes, aligned to ARENA_ALIGNMENT */
     void (*execute)(const struct operation *operation, void *const *data, void *scratch);
+    /* In place of execute, work of `parts` > 0 parts that depend on nothing of each other: threads share them. Does parts [first, last);
+     * how the work is cut never depends on the number of threads, so neither do the bits of the result. Each thread has its own scratch. */
+    void (*execute_parts)(const struct operation *operation, void *const *data, void *scratch, int64_t first, int64_t last);
+    int64_t parts;
     const struct graph *graph;
     const struct node *node;
     const struct kernels *kernels;
     const void *prepared;   /* the operator's own: packed weights, tables, resolved sizes; in the arena */
     size_t scratch_bytes;
+    bool weights_packed;    /* input 1 is in `prepared`, in another form: its own data is not looked at any more */
     bool in_place;          /* output 0 may take the place of input 0 (same size, elementwise or a view) */
     uint64_t macs;
 };
+
+static inline void operation_execute(const struct operation *operation, void *const *data, void *scratch)
+{
+    if (operation->execute_parts != NULL)
+        operation->execute_parts(operation, data, scratch, 0, operation->parts);
+    else
+        operation->execute(operation, data, scratch);
+}
 
 MUST_CHECK enum error_code operator_infer(struct graph *graph, struct node *node, struct error *error);
 MUST_CHECK enum error_code operator_infer_all(struct graph *graph, struct error *error); /* in order; sets every value's dtype, shape */

@@ -7,6 +7,8 @@
 
 #include <math.h>
 
+enum { PART_ELEMENTS = 8192 };
+
 typedef void unary_function(const float *in, float *out, int64_t count, float alpha, float beta);
 
 #define DEFINE_UNARY(name, expression)                                                              \
@@ -85,6 +87,17 @@ static void execute_f32(const struct operation *operation, void *const *data, vo
                     shape_elements(&operation_output(operation, 0)->shape), unary->alpha, unary->beta);
 }
 
+/* Parts of PART_ELEMENTS. */
+static void sigmoid_parts(const struct operation *operation, void *const *data, void *scratch, int64_t first, int64_t last)
+{
+    const float *in = operation_input_data(operation, data, 0);
+    float *out = operation_output_data(operation, data, 0);
+    int64_t count = shape_elements(&operation_output(operation, 0)->shape), begin = first * PART_ELEMENTS;
+    int64_t end = last * PART_ELEMENTS < count ? last * PART_ELEMENTS : count;
+    (void)scratch;
+    operation->kernels->sigmoid_f32(end - begin, in + begin, out + begin);
+}
+
 static void execute_table(const struct operation *operation, void *const *data, void *scratch)
 {
     const struct unary *unary = operation->prepared;
@@ -136,6 +149,9 @@ enum error_code unary_prepare(struct operation *operation, struct arena *arena, 
                  (out->dtype == DTYPE_I8 || out->dtype == DTYPE_U8);
     if (node->kind == OPERATOR_NOT && in->dtype == DTYPE_BOOL) {
         operation->execute = execute_not;
+    } else if (node->kind == OPERATOR_SIGMOID && in->dtype == DTYPE_F32) {
+        operation->execute_parts = sigmoid_parts;
+        operation->parts = (shape_elements(&out->shape) + PART_ELEMENTS - 1) / PART_ELEMENTS;
     } else if (unary->function != NULL && in->dtype == DTYPE_F32) {
         operation->execute = execute_f32;
     } else if (unary->function != NULL && bytes) {

@@ -35,33 +35,36 @@ static const float *constant_f32(const struct graph *graph, int32_t value)
     return value >= 0 && graph->values[value].dtype == DTYPE_F32 ? graph->values[value].data : NULL;
 }
 
-static enum error_code scale_layer(struct graph *graph, struct node *layer, const struct node *norm, struct error *error)
+static enum error_code scale_layer(struct graph *graph, struct graph_uses *uses, struct node *layer, const struct node *norm, struct error *error)
 {
     const struct value weights = graph->values[layer->inputs[1]];
     int64_t channels = graph->values[layer->outputs[0]].shape.dims[graph->values[layer->outputs[0]].shape.rank - 1];
     int64_t count = shape_elements(&weights.shape), inner = layer->kind == OPERATOR_DEPTHWISE_CONV ? 1 : count / channels;
     float *scaled = arena_allocate_array(&graph->arena, (size_t)count, sizeof *scaled);
     float *bias = arena_allocate_array(&graph->arena, (size_t)channels, sizeof *bias);
-    if (scaled == NULL || bias == NULL)
+    float *factors = arena_allocate_array(&graph->arena, (size_t)channels, sizeof *factors);
+    if (scaled == NULL || bias == NULL || factors == NULL)
         return error_set(error, ERROR_LIMIT, "the model needs more memory than eddy allows");
     const float *old = weights.data, *old_bias = constant_f32(graph, layer->inputs[2]);
     const float *scale = constant_f32(graph, norm->inputs[1]), *shift = constant_f32(graph, norm->inputs[2]);
     const float *mean = constant_f32(graph, norm->inputs[3]), *variance = constant_f32(graph, norm->inputs[4]);
     for (int64_t c = 0; c < channels; c++) {
-        float factor = scale[c] / sqrtf(variance[c] + norm->attributes.batch_norm.epsilon);
-        bias[c] = shift[c] - mean[c] * factor + (old_bias != NULL ? old_bias[c] * factor : 0);
+        factors[c] = scale[c] / sqrtf(variance[c] + norm->attributes.batch_norm.epsilon);
+        bias[c] = shift[c] - mean[c] * factors[c] + (old_bias != NULL ? old_bias[c] * factors[c] : 0);
     }
     for (int64_t i = 0; i < count; i++) {
         int64_t c = inner == 1 ? i % channels : i / inner;
-        scaled[i] = old[i] * (scale[c] / sqrtf(variance[c] + norm->attributes.batch_norm.epsilon));
+        scaled[i] = old[i] * factors[c];
     }
-    int32_t *inputs = layer->inputs;
+    int32_t *inputs = layer->inputs, old_weights = inputs[1];
     int32_t scaled_value = graph_add_constant(graph, weights.name, DTYPE_F32, &weights.shape, scaled);
     int32_t bias_value = graph_add_constant(graph, norm->name, DTYPE_F32, &(struct shape){.rank = 1, .dims = {(int32_t)channels}}, bias);
     if (scaled_value < 0 || bias_value < 0)
         return error_set(error, ERROR_LIMIT, "the rewritten graph is larger than eddy takes");
     inputs[1] = scaled_value;
     inputs[2] = bias_value;
+    uses->count[old_weights]--;
+    graph_drop_constant(graph, uses, old_weights);
     return ERROR_NONE;
 }
 
@@ -77,7 +80,7 @@ enum error_code pass_batch_norm(struct graph *graph, struct error *error)
         if (layer == NULL || !is_layer(layer->kind) || layer->input_count < 3 || constant_f32(graph, layer->inputs[1]) == NULL ||
             (layer->inputs[2] >= 0 && constant_f32(graph, layer->inputs[2]) == NULL))
             continue;
-        TRY(scale_layer(graph, layer, node, error));
+        TRY(scale_layer(graph, &uses, layer, node, error));
         skip_node(graph, &uses, node);
     }
     return ERROR_NONE;

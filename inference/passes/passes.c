@@ -24,6 +24,7 @@ enum error_code passes_run(struct graph *graph, const char *skip, struct error *
         pass_function *run;
     } passes[] = {
         {"layout", pass_layout}, {"batch-norm", pass_batch_norm}, {"quantize", pass_quantize}, {"activation", pass_activation}, {"", pass_fold},
+        {"shuffle", pass_shuffle}, {"residual", pass_residual}, {"winograd", pass_winograd},
     };
     TRY(graph_compact(graph, error));
     for (size_t i = 0; i < sizeof passes / sizeof passes[0]; i++) {

@@ -126,8 +126,8 @@ def inference(folder):
 
 def benchmark(folder):
     line = lines_of(expect(0, "bench", ANOMALY, "--runs", "7", "--json"))[0]
-    check(set(line) == {"model", "cpu", "threads", "runs", "load_ms", "first_ms", "med_ms", "min_ms", "p95_ms", "macs", "arena_bytes", "peak_kb"},
-          "bench has the contract's keys", line)
+    contract = {"model", "cpu", "threads", "runs", "load_ms", "first_ms", "med_ms", "min_ms", "p95_ms", "macs", "arena_bytes", "peak_kb"}
+    check(set(line) == contract | {"winograd_layers"}, "bench has the contract's keys, and says where it filters minimally", line)
     check(line["runs"] == 7 and 0 < line["min_ms"] <= line["med_ms"] <= line["p95_ms"], "bench counts and orders", line)
     expect(0, "bench", ANOMALY, "--runs", "3", "--threads", "2", says="MMAC", where="stdout")
     damaged = folder / "damaged.onnx"

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * AVX-512 (F, BW, DQ, VL) without VNNI: 32 registers of 16 floats; a tile of 12 x 32. */
+#include "inference/kernels/x86/depthwise_f32_avx512.h"
+#include "inference/kernels/x86/gemm_f32_avx512.h"
+#include "inference/kernels/x86/vector_avx512.h"
+
+#define GEMM_F32 gemm_f32_avx512
+#define DEPTHWISE_F32 depthwise_f32_avx512
 #define VECTOR_FLOATS 16
 #define VECTOR_ROWS 12
 #define KERNELS_SYMBOL kernels_avx512

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every float kernel that this CPU can run, on random shapes, against its definition computed in double. */
+#include "inference/kernels/panels_f32.h"
+
+#include "base/arena.h"
+#include "tests/check.h"
+
+#include <float.h>
+#include <math.h>
+
+enum { TRIES = 400, GUARD = 64 };
+
+static uint32_t seed = 1;
+
+static uint32_t next_random(void)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return seed >> 8;
+}
+
+static int between(int low, int high)
+{
+    return low + (int)(next_random() % (uint32_t)(high - low + 1));
+}
+
+static float real(void)
+{
+    return (float)next_random() / (float)(1 << 23) - 1.0f;
+}
+
+static float *random_floats(struct arena *arena, int64_t count)
+{
+    float *values = arena_allocate_array(arena, (size_t)count, sizeof *values);
+    CHECK(values != NULL);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = real();
+    return values;
+}
+
+static struct float_epilogue random_epilogue(void)
+{
+    switch (between(0, 3)) {
+    case 0: return (struct float_epilogue){.low = 0, .high = FLT_MAX, .slope = 1};
+    case 1: return (struct float_epilogue){.low = 0, .high = 0.5f, .slope = 1};
+    case 2: return (struct float_epilogue){.low = -FLT_MAX, .high = FLT_MAX, .slope = 0.25f};
+    default: return (struct float_epilogue){.low = -FLT_MAX, .high = FLT_MAX, .slope = 1};
+    }
+}
+
+static double finish(double x, const struct float_epilogue *epilogue)
+{
+    x = x < 0 ? x * (double)epilogue->slope : x;
+    return x < (double)epilogue->low ? (double)epilogue->low : x > (double)epilogue->high ? (double)epilogue->high : x;
+}
+
+#define CHECK_CLOSE(seen, expected, terms)                                                                                               \
+    do {                                                                                                                                 \
+        double seen_ = (double)(seen), expected_ = (expected);                                                                           \
+        if (!(fabs(seen_ - expected_) <= 1e-6 * (double)((terms) + 4))) {                                                                \
+            printf("%s, try %d: %.9g, expected %.9g\n", kernels->name, try, seen_, expected_);                                            \
+            CHECK(!"close");                                                                                                             \
+        }                                                                                                                                \
+    } while (0)
+
+static void try_gemm(const struct kernels *kernels, int try)
+{
+    struct arena arena;
+    arena_init(&arena, 64 << 20);
+    int width = kernels->panel_columns, rows = between(1, kernels->rows), columns = between(1, width), taps = between(1, 9), depth = between(1, 70);
+    int stride = columns + between(0, 5);
+    const float **inputs = arena_allocate_array(&arena, (size_t)(taps * KERNEL_ROWS_MAX), sizeof *inputs);
+    for (int i = 0; i < taps * KERNEL_ROWS_MAX; i++)
+        inputs[i] = i % KERNEL_ROWS_MAX < rows ? random_floats(&arena, depth) : NULL;
+    float *panel = random_floats(&arena, (int64_t)(1 + taps * depth) * width), *out = random_floats(&arena, rows * stride + GUARD);
+    float *untouched = arena_allocate_array(&arena, (size_t)(rows * stride + GUARD), sizeof *untouched);
+    memcpy(untouched, out, (size_t)(rows * stride + GUARD) * sizeof *out);
+    struct gemm_f32 gemm = {.inputs = inputs, .panel = panel, .out = out, .taps = taps, .depth = depth, .out_stride = stride,
+                            .epilogue = random_epilogue(), .columns = columns};
+    gemm.residual = between(0, 1) == 1 ? random_floats(&arena, (rows - 1) * stride + columns) : NULL;
+    kernels->gemm_f32(rows, &gemm);
+    for (int r = 0; r < rows; r++) {
+        for (int c = 0; c < stride; c++) {
+            if (c >= columns) {
+                CHECK(out[r * stride + c] == untouched[r * stride + c]);
+                continue;
+            }
+            double sum = (double)panel[c] + (gemm.residual != NULL ? (double)gemm.residual[r * stride + c] : 0);
+            for (int t = 0; t < taps; t++) {
+                for (int k = 0; k < depth; k++)
+                    sum += (double)inputs[t * KERNEL_ROWS_MAX + r][k] * (double)panel[(1 + t * depth + k) * width + c];
+            }
+            CHECK_CLOSE(out[r * stride + c], finish(sum, &gemm.epilogue), taps * depth);
+        }
+    }
+    CHECK(memcmp(out + rows * stride, untouched + rows * stride, GUARD * sizeof *out) == 0);
+    arena_deinit(&arena);
+}
+
+static void try_depthwise(const struct kernels *kernels, int try)
+{
+    static const int sizes[] = {1, 2, 3, 5, 7};
+    struct arena arena;
+    arena_init(&arena, 64 << 20);
+    int rows = sizes[between(0, 4)], columns = sizes[between(0, 4)], channels = between(1, 80), pixels = between(1, 20);
+    int tap_step = channels + between(0, 1) * 3, stride = between(1, 3), step = tap_step * stride + (stride == 3), out_step = channels + between(0, 3);
+    int weight_step = channels + between(0, 1) * 5;
+    const float **inputs = arena_allocate_array(&arena, (size_t)rows, sizeof *inputs);
+    const float **weights = arena_allocate_array(&arena, (size_t)rows, sizeof *weights);
+    for (int r = 0; r < rows; r++) {
+        inputs[r] = random_floats(&arena, (pixels - 1) * step + (columns - 1) * tap_step + channels);
+        weights[r] = random_floats(&arena, (columns - 1) * weight_step + channels);
+    }
+    float *out = random_floats(&arena, pixels * out_step);
+    float *untouched = arena_allocate_array(&arena, (size_t)(pixels * out_step), sizeof *untouched);
+    memcpy(untouched, out, (size_t)(pixels * out_step) * sizeof *out);
+    struct depthwise_f32 job = {.inputs = inputs, .weights = weights, .bias = random_floats(&arena, channels), .out = out, .rows = rows,
+                                .columns = columns, .pixels = pixels, .channels = channels, .step = step, .tap_step = tap_step,
+                                .weight_step = weight_step, .out_step = out_step, .epilogue = random_epilogue()};
+    kernels->depthwise_f32(&job);
+    for (int x = 0; x < pixels; x++) {
+        for (int c = 0; c < out_step; c++) {
+            if (c >= channels) {
+                CHECK(out[x * out_step + c] == untouched[x * out_step + c]);
+                continue;
+            }
+            double sum = (double)job.bias[c];
+            for (int r = 0; r < rows; r++) {
+                for (int k = 0; k < columns; k++)
+                    sum += (double)inputs[r][x * step + k * tap_step + c] * (double)weights[r][k * weight_step + c];
+            }
+            CHECK_CLOSE(out[x * out_step + c], finish(sum, &job.epilogue), rows * columns);
+        }
+    }
+    arena_deinit(&arena);
+}
+
+static void each_variant(void (*attempt)(const struct kernels *kernels, int try))
+{
+    for (const struct kernels *const *one = kernels_list(); *one != NULL; one++) {
+        seed = 1;
+        for (int try = 0; try < TRIES; try++)
+            attempt(*one, try);
+    }
+}
+
+static void matrix_products_are_what_they_are_defined_as(void)
+{
+    each_variant(try_gemm);
+}
+
+static void depthwise_rows_are_what_they_are_defined_as(void)
+{
+    each_variant(try_depthwise);
+}
+
+int main(int count, char **arguments)
+{
+    return check_main(count, arguments,
+                      (struct check_case[]){CASE(matrix_products_are_what_they_are_defined_as), CASE(depthwise_rows_are_what_they_are_defined_as), {0}});
+}
