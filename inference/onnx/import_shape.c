@@ -443,10 +443,11 @@ static enum error_code import_depth_space(struct importer *importer)
         return import_fail(importer, ERROR_MODEL, "a block size that does not divide the input");
     int32_t b = (int32_t)size, n = from.dims[0], c = from.dims[1], h = from.dims[2], w = from.dims[3];
     struct shape split = {.rank = 6, .dims = {n, c, h / b, b, w / b, b}}, result = {.rank = 4, .dims = {n, c * b * b, h / b, w / b}};
-    const int32_t *order = (const int32_t[]){0, 3, 5, 1, 2, 4};
+    static const int32_t to_depth[6] = {0, 3, 5, 1, 2, 4}, columns_first[6] = {0, 1, 4, 2, 5, 3}, depth_first[6] = {0, 3, 4, 1, 5, 2};
+    const int32_t *order = to_depth;
     if (to_space) {
         split = crd ? (struct shape){.rank = 6, .dims = {n, c / (b * b), b, b, h, w}} : (struct shape){.rank = 6, .dims = {n, b, b, c / (b * b), h, w}};
-        order = crd ? (const int32_t[]){0, 1, 4, 2, 5, 3} : (const int32_t[]){0, 3, 4, 1, 5, 2};
+        order = crd ? columns_first : depth_first;
         result = (struct shape){.rank = 4, .dims = {n, c / (b * b), h * b, w * b}};
     }
     if (shape_elements(&split) != shape_elements(&from) || shape_elements(&result) != shape_elements(&from))

@@ -52,6 +52,26 @@ static void triangles_keep_one_side_of_a_diagonal(void)
              IN(NUMBERS(1, 2, 3, 4, 5, 6, 7, 8, 9)), OUT(NUMBERS(1, 2, 3, 0, 5, 6, 0, 0, 9), NUMBERS(0, 0, 0, 4, 0, 0, 7, 8, 0)));
 }
 
+static void blocks_of_depth_become_space_and_back(void)
+{
+    run_text("(float[1,4,1,2] x) => (float[1,1,2,4] d, float[1,1,2,4] c, float[1,4,1,2] back)"
+             "{ d = DepthToSpace<blocksize = 2>(x) c = DepthToSpace<blocksize = 2, mode = \"CRD\">(x) back = SpaceToDepth<blocksize = 2>(d) }",
+             IN(NUMBERS(0, 1, 10, 11, 20, 21, 30, 31)),
+             OUT(NUMBERS(0, 10, 1, 11, 20, 30, 21, 31), NUMBERS(0, 10, 1, 11, 20, 30, 21, 31), NUMBERS(0, 1, 10, 11, 20, 21, 30, 31)));
+    run_text("(float[1,8,1,1] x) => (float[1,2,2,2] d, float[1,2,2,2] c)"
+             "{ d = DepthToSpace<blocksize = 2>(x) c = DepthToSpace<blocksize = 2, mode = \"CRD\">(x) }",
+             IN(NUMBERS(0, 1, 2, 3, 4, 5, 6, 7)), OUT(NUMBERS(0, 2, 4, 6, 1, 3, 5, 7), NUMBERS(0, 1, 2, 3, 4, 5, 6, 7)));
+}
+
+static void tiles_repeat_and_ranges_count(void)
+{
+    run_text("(float[2,1] x) => (float[2,6] y) <int64[2] times = {1, 3}>"
+             "{ t = Tile(x, times) y = Concat<axis = 1>(t, t) }",
+             IN(NUMBERS(1, 2)), OUT(NUMBERS(1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2)));
+    run_text("(float[1] x) => (float[3] y) <float a = {5}, float b = {-2}, float c = {-3}> { r = Range(a, b, c) y = Add(x, r) }", IN(NUMBERS(1)),
+             OUT(NUMBERS(6, 3, 0)));
+}
+
 static void every_integer_type_computes_and_wraps(void)
 {
     run_text("(uint8[2] x, uint8[2] y) => (uint8[2] s, uint8[2] d, uint8[2] m, bool[2] l) { s = Add(x, y) d = Sub(x, y) m = Mod(x, y) l = Less(x, y) }",
@@ -137,7 +157,8 @@ int main(int count, char **arguments)
                       (struct check_case[]){CASE(gather_elements_takes_one_index_for_each_result), CASE(gather_by_tuples_takes_rows_and_elements),
                                             CASE(scatter_writes_or_combines), CASE(indices_from_a_run_never_leave_the_data),
                                             CASE(cumulative_sums_go_both_ways), CASE(triangles_keep_one_side_of_a_diagonal),
-                                            CASE(every_integer_type_computes_and_wraps), CASE(reductions_are_exact_for_integers),
+                                            CASE(every_integer_type_computes_and_wraps), CASE(blocks_of_depth_become_space_and_back),
+                                            CASE(tiles_repeat_and_ranges_count), CASE(reductions_are_exact_for_integers),
                                             CASE(normalisations_center_and_scale_their_lines), CASE(the_number_of_found_elements_is_known_by_the_run),
                                             CASE(what_must_be_known_is_refused_when_a_run_computes_it), CASE(a_given_input_becomes_a_constant),
                                             CASE(small_files_do_not_buy_much_memory_or_time), {0}});
