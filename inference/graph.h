@@ -118,6 +118,7 @@ struct node {
         struct { int32_t axis; float epsilon; bool center; int32_t size; float alpha, beta, bias; } norm; /* from axis on; size, alpha, beta, bias: LRN */
         struct resize_axis_attributes resize_axis;
         struct { int32_t axis, batch, reduction, reverse, exclusive; } index; /* gather and scatter by element or tuple, cumulative sum */
+        struct { int32_t depth, columns, block; } nbits;               /* matrix product with packed weights */
         struct { int32_t axis, k; bool largest; } top_k;
         struct { int32_t boxes_max; bool centered; } suppression; /* boxes_max: for each class of each batch */
         struct { int32_t diagonal; bool upper; } trilu;

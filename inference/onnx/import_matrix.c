@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Gemm, MatMul. A constant two-dimensional right side becomes the weights of a fully connected layer, [O, I]. */
-#include "inference/onnx/import.h"
+#include "inference/onnx/import_einsum.h"
 
 #include <string.h>
 
@@ -165,9 +165,31 @@ static enum error_code import_matmul_integer(struct importer *importer)
     return import_bind(importer, 0, output);
 }
 
+/* A, packed weights, scales, zero points, group index, bias; attributes K, N, bits, block_size */
+static enum error_code import_matmul_nbits(struct importer *importer)
+{
+    int32_t inputs[6];
+    int64_t depth = import_int(importer, "K", 0), columns = import_int(importer, "N", 0), block = import_int(importer, "block_size", 0);
+    for (int i = 0; i < 6; i++)
+        TRY(import_input(importer, i, i < 3, &inputs[i]));
+    if (import_int(importer, "bits", 4) != 4 || inputs[4] >= 0)
+        return import_fail(importer, ERROR_UNSUPPORTED, "weights that are not of 4 bits, or in groups by index");
+    if (depth < 1 || depth > TENSOR_ELEMENTS_MAX || columns < 1 || columns > TENSOR_ELEMENTS_MAX || block < 2 || block > 1 << 16)
+        return import_fail(importer, ERROR_MODEL, "K, N and block_size are %lld, %lld and %lld", (long long)depth, (long long)columns, (long long)block);
+    struct node *node = import_node(importer, OPERATOR_MATMUL_NBITS, (int32_t[]){inputs[0], inputs[1], inputs[2], inputs[3], inputs[5]}, 5, 1);
+    if (node == NULL)
+        return importer->error->code;
+    node->attributes.nbits.depth = (int32_t)depth;
+    node->attributes.nbits.columns = (int32_t)columns;
+    node->attributes.nbits.block = (int32_t)block;
+    return import_finish_bind(importer);
+}
+
 const struct import_row import_matrix_rows[] = {
     {"Gemm", import_gemm, OPERATOR_FULLY_CONNECTED, "f32 f16, i8 u8 (quantised)", ""},
     {"MatMul", import_matmul, OPERATOR_MATMUL, "f32 f16, i8 u8 (quantised)", "any rank"},
     {"MatMulInteger", import_matmul_integer, OPERATOR_MATMUL_INTEGER, "i8 u8", "any rank"},
+    {"MatMulNBits", import_matmul_nbits, OPERATOR_MATMUL_NBITS, "f32 f16 by u4", "com.microsoft; 4 bits, no group index; weights stay packed"},
+    {"Einsum", import_einsum, OPERATOR_MATMUL, "f32 f16", "two operands, no letter twice in one, no ellipsis"},
     {0},
 };

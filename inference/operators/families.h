@@ -10,13 +10,14 @@ operator_infer_function resize_infer, pad_infer, matmul_infer, lstm_infer, binar
     quantize_infer, dequantize_infer, reshape_infer, transpose_infer, concat_infer, slice_infer, gather_infer, one_hot_infer, expand_infer,
     reduce_infer, arg_max_infer, tree_ensemble_infer, detection_infer, where_infer, layer_norm_infer, lrn_infer, top_k_infer, resize_axis_infer,
     conv_transpose_infer, recurrent_infer, matmul_integer_infer, conv_integer_infer, cumulative_sum_infer, trilu_infer, gather_elements_infer,
-    gather_nd_infer, scatter_elements_infer, scatter_nd_infer, non_max_suppression_infer, non_zero_infer, bounded_infer;
+    gather_nd_infer, scatter_elements_infer, scatter_nd_infer, non_max_suppression_infer, non_zero_infer, bounded_infer,
+    matmul_nbits_infer;
 operator_prepare_function resize_prepare, pad_prepare, matmul_prepare, lstm_prepare, binary_prepare, unary_prepare, batch_norm_prepare,
     softmax_prepare, cast_prepare, quantize_prepare, requantize_prepare, dequantize_prepare, reshape_prepare, transpose_prepare, concat_prepare,
     slice_prepare, gather_prepare, one_hot_prepare, expand_prepare, reduce_prepare, arg_max_prepare, tree_ensemble_prepare,
     wide_convolution_prepare, detection_prepare, where_prepare, layer_norm_prepare, lrn_prepare, top_k_prepare, resize_axis_prepare,
     conv_transpose_prepare, recurrent_prepare, matmul_integer_prepare, conv_integer_prepare, cumulative_sum_prepare, trilu_prepare, indexing_prepare,
-    non_max_suppression_prepare, non_zero_prepare;
+    non_max_suppression_prepare, non_zero_prepare, matmul_nbits_prepare;
 
 /* "operator X, node "n": what" */
 enum error_code operator_fail(const struct node *node, enum error_code code, struct error *error, const char *what);

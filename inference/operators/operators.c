@@ -126,6 +126,7 @@ static const struct {
     [OPERATOR_SCATTER_ELEMENTS] = {scatter_elements_infer, indexing_prepare},
     [OPERATOR_SCATTER_ND] = {scatter_nd_infer, indexing_prepare},
     [OPERATOR_NON_MAX_SUPPRESSION] = {non_max_suppression_infer, non_max_suppression_prepare},
+    [OPERATOR_MATMUL_NBITS] = {matmul_nbits_infer, matmul_nbits_prepare},
     [OPERATOR_NON_ZERO] = {non_zero_infer, non_zero_prepare},
     [OPERATOR_TREE_ENSEMBLE] = {tree_ensemble_infer, tree_ensemble_prepare},
     [OPERATOR_DETECTION_POSTPROCESS] = {detection_infer, detection_prepare},

@@ -283,6 +283,10 @@ def numbers():
     made["dynamic-quantize"] = one("DynamicQuantizeLinear", [2, 3], outputs=("o", "s", "z"), out=(UINT8, []))
     made["quantize-axis"] = one("QuantizeLinear", [2, 3], [tensor("s", FLOAT, [3], [0.1, 0.2, 0.3]), integers("z", [1, 2, 3], UINT8)], axis=1, out=(UINT8, []))
     made["dequantize-blocks"] = one("DequantizeLinear", [2, 4], [tensor("s", FLOAT, [2, 2], [0.1, 0.2, 0.3, 0.4])], kind=INT8, axis=1, block_size=2, opset=21)
+    made["matmul-nbits"] = one("MatMulNBits", [2, 6], [tensor("w", UINT8, [2, 2, 2], [0xA9, 0xCB, 0x98, 0, 0x10, 0x32, 0x21, 0]), floats("s", [4]),
+                                                       tensor("z", UINT8, [2, 1], [0x88, 0x11])], domain="com.microsoft", K=6, N=2, bits=4, block_size=4)
+    made["einsum"] = model([node("Einsum", ["x", "y"], ["o"], equation="bij,bjk->bki")], [("x", FLOAT, [2, 3, 4]), ("y", FLOAT, [2, 4, 5])],
+                           [("o", FLOAT, [])])
     made["matmul-integer"] = model([node("MatMulInteger", ["x", "y", "z"], ["o"])], [("x", UINT8, [2, 3]), ("y", INT8, [3, 4]), ("z", UINT8, [2])],
                                    [("o", INT32, [])])
     made["conv-integer"] = one("ConvInteger", [1, 2, 4, 4], [tensor("w", INT8, [3, 2, 2, 2], list(range(24))), scalar("z", 7, UINT8)], kind=UINT8,

@@ -63,6 +63,26 @@ static void blocks_of_depth_become_space_and_back(void)
              IN(NUMBERS(0, 1, 2, 3, 4, 5, 6, 7)), OUT(NUMBERS(0, 2, 4, 6, 1, 3, 5, 7), NUMBERS(0, 1, 2, 3, 4, 5, 6, 7)));
 }
 
+static void packed_weights_multiply_like_the_numbers_they_stand_for(void)
+{
+    /* columns 1..4 + 8 with zero 8, and 0..3 with zero 1; a second block of two numbers */
+    run_text("(float[2,6] x, uint8[2,2,2] w, float[4] s, uint8[2,1] z, float[2] b) => (float[2,2] y, float[2,2] plain)"
+             "{ y = MatMulNBits<K = 6, N = 2, bits = 4, block_size = 4>(x, w, s, z, _, b) plain = MatMulNBits<K = 6, N = 2, block_size = 4>(x, w, s) }",
+             IN(NUMBERS(1, 2, 3, 4, 5, 6, 1, 0, 0, 0, 0, 1), NUMBERS(0xA9, 0xCB, 0x98, 0, 0x10, 0x32, 0x21, 0), NUMBERS(1, 0.5, 2, 10),
+                NUMBERS(0x88, 0x11), NUMBERS(100, 0)),
+             OUT(NUMBERS(133, 80, 101.5, 8), NUMBERS(33, -830, 1.5, -76)));
+}
+
+static void an_einsum_is_a_product_of_matrices(void)
+{
+    run_text("(float[2,3] x, float[3,2] y) => (float[2,2] p, float[2,2] t)"
+             "{ p = Einsum<equation = \"ij,jk->ik\">(x, y) t = Einsum<equation = \"ij, jk -> ki\">(x, y) }",
+             IN(NUMBERS(1, 2, 3, 4, 5, 6), NUMBERS(1, 0, 0, 1, 1, 1)), OUT(NUMBERS(4, 5, 10, 11), NUMBERS(4, 10, 5, 11)));
+    run_text("(float[1,2,2,1] q, float[1,2,2,1] k) => (float[1,2,2,2] y) { y = Einsum<equation = \"bihd,bjhd->bhij\">(q, k) }",
+             IN(NUMBERS(1, 2, 3, 4), NUMBERS(5, 6, 7, 8)), OUT(NUMBERS(5, 7, 15, 21, 12, 16, 24, 32)));
+    refuse_text("(float[2,2] x, float[2,2] y) => (float[2,2] z) { z = Einsum<equation = \"ii,ij->j\">(x, y) }", ERROR_UNSUPPORTED, "an equation");
+}
+
 static void tiles_repeat_and_ranges_count(void)
 {
     run_text("(float[2,1] x) => (float[2,6] y) <int64[2] times = {1, 3}>"
@@ -158,7 +178,8 @@ int main(int count, char **arguments)
                                             CASE(scatter_writes_or_combines), CASE(indices_from_a_run_never_leave_the_data),
                                             CASE(cumulative_sums_go_both_ways), CASE(triangles_keep_one_side_of_a_diagonal),
                                             CASE(every_integer_type_computes_and_wraps), CASE(blocks_of_depth_become_space_and_back),
-                                            CASE(tiles_repeat_and_ranges_count), CASE(reductions_are_exact_for_integers),
+                                            CASE(tiles_repeat_and_ranges_count), CASE(an_einsum_is_a_product_of_matrices),
+                                            CASE(packed_weights_multiply_like_the_numbers_they_stand_for), CASE(reductions_are_exact_for_integers),
                                             CASE(normalisations_center_and_scale_their_lines), CASE(the_number_of_found_elements_is_known_by_the_run),
                                             CASE(what_must_be_known_is_refused_when_a_run_computes_it), CASE(a_given_input_becomes_a_constant),
                                             CASE(small_files_do_not_buy_much_memory_or_time), {0}});
