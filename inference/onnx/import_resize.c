@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { AXIS_SIZE_MAX = 1 << 20 };
+
 struct resize {
     struct resize_attributes rule;
     float scale[TENSOR_RANK_MAX], roi[2][TENSOR_RANK_MAX];
@@ -64,7 +66,8 @@ static enum error_code read_axes(struct importer *importer, int rank, int32_t *a
 }
 
 /* One scale for all axes, so that none becomes larger, or none smaller, than asked for. */
-static void keep_aspect(const struct shape *shape, bool larger, const int32_t *axes, int count, struct resize *resize)
+static enum error_code keep_aspect(struct importer *importer, const struct shape *shape, bool larger, const int32_t *axes, int count,
+                                   struct resize *resize)
 {
     double scale = 0;
     for (int i = 0; i < count; i++) {
@@ -72,9 +75,13 @@ static void keep_aspect(const struct shape *shape, bool larger, const int32_t *a
         scale = i == 0 || (larger ? one > scale : one < scale) ? one : scale;
     }
     for (int i = 0; i < count; i++) {
+        double size = floor(scale * shape->dims[axes[i]] + 0.5);
+        if (!(size >= 1 && size <= AXIS_SIZE_MAX))
+            return import_fail(importer, ERROR_MODEL, "a size of %g", size);
         resize->scale[axes[i]] = (float)scale;
-        resize->size[axes[i]] = (int32_t)floor(scale * shape->dims[axes[i]] + 0.5);
+        resize->size[axes[i]] = (int32_t)size;
     }
+    return ERROR_NONE;
 }
 
 static enum error_code read_sizes(struct importer *importer, int32_t sizes, const struct shape *shape, const int32_t *axes, int count,
@@ -85,14 +92,14 @@ static enum error_code read_sizes(struct importer *importer, int32_t sizes, cons
     if (list.count != count)
         return import_fail(importer, ERROR_MODEL, "%d sizes for %d axes", list.count, count);
     for (int i = 0; i < count; i++) {
-        if (list.values[i] < 1 || list.values[i] > 1 << 20 || shape->dims[axes[i]] < 1)
+        if (list.values[i] < 1 || list.values[i] > AXIS_SIZE_MAX || shape->dims[axes[i]] < 1)
             return import_fail(importer, ERROR_MODEL, "a size of %lld", (long long)list.values[i]);
         resize->size[axes[i]] = (int32_t)list.values[i];
         resize->scale[axes[i]] = (float)list.values[i] / (float)shape->dims[axes[i]];
     }
     bool larger = import_text_is(importer, "keep_aspect_ratio_policy", "not_smaller");
     if (larger || import_text_is(importer, "keep_aspect_ratio_policy", "not_larger"))
-        keep_aspect(shape, larger, axes, count, resize);
+        return keep_aspect(importer, shape, larger, axes, count, resize);
     return ERROR_NONE;
 }
 
@@ -114,7 +121,7 @@ static enum error_code read_scales(struct importer *importer, int32_t scales, co
         return import_fail(importer, ERROR_MODEL, "%lld scales for %d axes", (long long)entries, count);
     for (int i = 0; i < count; i++) {
         double size = floor((double)shape->dims[axes[i]] * (double)list[i]);
-        if (!(size >= 1 && size <= 1 << 20))
+        if (!(size >= 1 && size <= AXIS_SIZE_MAX))
             return import_fail(importer, ERROR_MODEL, "a scale of %g", (double)list[i]);
         resize->scale[axes[i]] = list[i];
         resize->size[axes[i]] = (int32_t)size;
