@@ -12,18 +12,8 @@ static void to_floats(const struct tensor *tensor, float *out)
     bool known = tensor->quantization.count == 1;
     float scale = known ? tensor->quantization.scale[0] : 1;
     int32_t zero = known ? tensor->quantization.zero_point[0] : 0;
-    for (int64_t i = 0; i < count; i++) {
-        switch (tensor->dtype) {
-        case DTYPE_F16: out[i] = (float)((const _Float16 *)tensor->data)[i]; break;
-        case DTYPE_I8: out[i] = scale * (float)(((const int8_t *)tensor->data)[i] - zero); break;
-        case DTYPE_U8: out[i] = scale * (float)(((const uint8_t *)tensor->data)[i] - zero); break;
-        case DTYPE_I16: out[i] = scale * (float)(((const int16_t *)tensor->data)[i] - zero); break;
-        case DTYPE_I32: out[i] = scale * (float)(((const int32_t *)tensor->data)[i] - zero); break;
-        case DTYPE_I64: out[i] = (float)((const int64_t *)tensor->data)[i]; break;
-        case DTYPE_BOOL: out[i] = ((const uint8_t *)tensor->data)[i] != 0; break;
-        default: out[i] = ((const float *)tensor->data)[i]; break;
-        }
-    }
+    for (int64_t i = 0; i < count; i++)
+        out[i] = scale * (float)(element_read(tensor->dtype, tensor->data, i) - zero);
 }
 
 const float *task_floats(const struct task_decoder *task, const struct task_run *run, int i)

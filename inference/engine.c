@@ -110,7 +110,8 @@ static enum error_code build(struct model *model, const uint8_t *bytes, size_t l
 {
     TRY(kernels_select(from_environment(options != NULL ? options->cpu : NULL, "EDDY_CPU"), &model->kernels, error));
     TRY(load(bytes, length, options, &model->graph, error));
-    TRY(passes_run(&model->graph, from_environment(options != NULL ? options->skip_passes : NULL, "EDDY_PASSES"), error));
+    TRY(passes_run(&model->graph, from_environment(options != NULL ? options->skip_passes : NULL, "EDDY_PASSES"),
+                   options != NULL ? options->trace : NULL, error));
     TRY(prepare(model, error));
     return describe_ends(model, error);
 }
@@ -179,6 +180,11 @@ const struct tensor *model_input(const struct model *model, int index)
 const struct tensor *model_output(const struct model *model, int index)
 {
     return &model->outputs[index];
+}
+
+int model_input_position(const struct model *model, int index)
+{
+    return model->graph.input_positions != NULL ? model->graph.input_positions[index] : index;
 }
 
 size_t model_memory(const struct model *model)
@@ -281,6 +287,11 @@ void run_free(struct run *run)
     free(run);
 }
 
+const struct model *run_get_model(const struct run *run)
+{
+    return run->model;
+}
+
 struct tensor *run_input(struct run *run, int index)
 {
     return &run->inputs[index];
@@ -356,14 +367,31 @@ static void execute_node(struct run *run, int32_t n)
         execute_alone(run, &run->model->operations[n]);
 }
 
+/* Outputs whose extent this run found. */
+static void shrink_bounded(struct run *run)
+{
+    const struct graph *graph = &run->model->graph;
+    for (int32_t i = 0; i < graph->output_count; i++) {
+        const struct value *value = &graph->values[graph->outputs[i]];
+        int32_t first = 0; /* one value under two names is moved together once */
+        while (graph->outputs[first] != graph->outputs[i])
+            first++;
+        if (value->bounded && first < i)
+            run->outputs[i].shape = run->outputs[first].shape;
+        else if (value->bounded)
+            run->outputs[i].shape.dims[value->bound_axis] = bounded_shrink(value, run->data[value->bound_count], run->outputs[i].data);
+    }
+}
+
 void run_execute(struct run *run)
 {
     if (run->threads != NULL && run->trial < TRIALS) {
         execute_trial(run);
-        return;
+    } else {
+        for (int32_t n = 0; n < run->model->graph.node_count; n++)
+            execute_node(run, n);
     }
-    for (int32_t n = 0; n < run->model->graph.node_count; n++)
-        execute_node(run, n);
+    shrink_bounded(run);
 }
 
 void run_measure(struct run *run, int64_t *layer_ns)
@@ -374,6 +402,7 @@ void run_measure(struct run *run, int64_t *layer_ns)
         int64_t taken = now_ns() - start;
         layer_ns[n] = taken < layer_ns[n] ? taken : layer_ns[n];
     }
+    shrink_bounded(run);
 }
 
 enum error_code run_set_threads(struct run *run, struct threads *threads, struct error *error)

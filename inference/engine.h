@@ -23,16 +23,21 @@ struct model;
 struct run;
 struct threads; /* threads.h */
 
+/* What the caller knows of an input before the first run. Where an operand must be known when the model is opened (graph.h: "Known at open")
+ * and depends on an input whose content is given here, that input becomes a constant: the model then has it no longer. */
 struct input_shape {
     const char *name; /* NULL: by position */
     struct shape shape;
+    enum dtype dtype; /* of data */
+    const void *data; /* the input's content, dense; NULL: comes with each run. Read during model_open alone */
 };
 
 struct model_options {
     const struct input_shape *input_shapes; /* for files that leave dimensions open; those not named become 1 */
     int input_shape_count;
     const char *cpu;         /* scalar | avx2 | avxvnni | avx512 | avx512vnni | neon | NULL: EDDY_CPU from the environment, else the best there is */
-    const char *skip_passes; /* comma-separated names of passes/ to leave out; NULL: EDDY_PASSES, else none */
+    const char *skip_passes; /* comma-separated names of passes/ to leave out, or "all"; NULL: EDDY_PASSES from the environment, else none */
+    FILE *trace;             /* where the graph is written as loaded and after each pass; NULL: nowhere */
 };
 
 MUST_CHECK enum error_code model_open(const char *path, const struct model_options *options, struct model **model_out, struct error *error);
@@ -46,6 +51,7 @@ int model_output_count(const struct model *model);
 /* Name, type, shape and quantisation as the file states them; data is NULL. Borrowed until model_close. */
 const struct tensor *model_input(const struct model *model, int index);
 const struct tensor *model_output(const struct model *model, int index);
+int model_input_position(const struct model *model, int index); /* its place among the file's inputs */
 size_t model_memory(const struct model *model); /* bytes that one run needs */
 uint64_t model_macs(const struct model *model); /* multiply-accumulates of one run */
 int model_winograd_layers(const struct model *model); /* convolutions done by minimal filtering: not to the last bit what the direct way gives */
@@ -63,6 +69,7 @@ struct layer model_layer(const struct model *model, int index);
 
 MUST_CHECK enum error_code run_new(const struct model *model, struct run **run_out, struct error *error);
 void run_free(struct run *run); /* NULL is fine */
+const struct model *run_get_model(const struct run *run);
 struct tensor *run_input(struct run *run, int index);         /* borrowed: fill ->data in the file's type and layout, then execute */
 /* Lets this run share its large layers among the pool's threads; borrowed until run_free. Layers that measure faster on one thread stay on
  * one: the first runs try both. NULL: the caller's thread alone, as at first. ERROR_LIMIT: no memory; the run stays as it was. */

@@ -27,6 +27,24 @@ static const char *const names[OPERATOR_COUNT] = {
     [OPERATOR_SHAPE] = "Shape", [OPERATOR_CONSTANT_OF_SHAPE] = "ConstantOfShape", [OPERATOR_REDUCE_MEAN] = "ReduceMean",
     [OPERATOR_REDUCE_SUM] = "ReduceSum", [OPERATOR_REDUCE_MAX] = "ReduceMax", [OPERATOR_REDUCE_MIN] = "ReduceMin",
     [OPERATOR_ARG_MAX] = "ArgMax", [OPERATOR_TREE_ENSEMBLE] = "TreeEnsemble", [OPERATOR_DETECTION_POSTPROCESS] = "DetectionPostprocess",
+    [OPERATOR_CONV_INTEGER] = "ConvInteger", [OPERATOR_MATMUL_INTEGER] = "MatMulInteger", [OPERATOR_MATMUL_NBITS] = "MatMulNBits",
+    [OPERATOR_GRU] = "GRU", [OPERATOR_RNN] = "RNN", [OPERATOR_MOD] = "Mod", [OPERATOR_FMOD] = "Fmod",
+    [OPERATOR_BITWISE_AND] = "BitwiseAnd", [OPERATOR_BITWISE_OR] = "BitwiseOr", [OPERATOR_BITWISE_XOR] = "BitwiseXor",
+    [OPERATOR_SHIFT_LEFT] = "ShiftLeft", [OPERATOR_SHIFT_RIGHT] = "ShiftRight", [OPERATOR_LESS_OR_EQUAL] = "LessOrEqual",
+    [OPERATOR_GREATER_OR_EQUAL] = "GreaterOrEqual", [OPERATOR_XOR] = "Xor", [OPERATOR_ELU] = "Elu", [OPERATOR_SELU] = "Selu",
+    [OPERATOR_CELU] = "Celu", [OPERATOR_GELU] = "Gelu", [OPERATOR_GELU_TANH] = "GeluTanh", [OPERATOR_SOFTPLUS] = "Softplus",
+    [OPERATOR_SOFTSIGN] = "Softsign", [OPERATOR_MISH] = "Mish", [OPERATOR_THRESHOLDED_RELU] = "ThresholdedRelu",
+    [OPERATOR_RECIPROCAL] = "Reciprocal", [OPERATOR_SIGN] = "Sign", [OPERATOR_FLOOR] = "Floor", [OPERATOR_CEIL] = "Ceil",
+    [OPERATOR_ROUND] = "Round", [OPERATOR_SIN] = "Sin", [OPERATOR_COS] = "Cos", [OPERATOR_TAN] = "Tan", [OPERATOR_ASIN] = "Asin",
+    [OPERATOR_ACOS] = "Acos", [OPERATOR_ATAN] = "Atan", [OPERATOR_SINH] = "Sinh", [OPERATOR_COSH] = "Cosh", [OPERATOR_ASINH] = "Asinh",
+    [OPERATOR_ACOSH] = "Acosh", [OPERATOR_ATANH] = "Atanh", [OPERATOR_IS_NAN] = "IsNaN", [OPERATOR_IS_INF] = "IsInf",
+    [OPERATOR_BITWISE_NOT] = "BitwiseNot", [OPERATOR_LAYER_NORM] = "LayerNormalization", [OPERATOR_LRN] = "LRN",
+    [OPERATOR_LOG_SOFTMAX] = "LogSoftmax", [OPERATOR_GATHER_ELEMENTS] = "GatherElements", [OPERATOR_GATHER_ND] = "GatherND",
+    [OPERATOR_SCATTER_ELEMENTS] = "ScatterElements", [OPERATOR_SCATTER_ND] = "ScatterND", [OPERATOR_RESIZE_AXIS] = "ResizeAxis",
+    [OPERATOR_TRILU] = "Trilu", [OPERATOR_TOP_K] = "TopK", [OPERATOR_CUMULATIVE_SUM] = "CumSum", [OPERATOR_REDUCE_PROD] = "ReduceProd",
+    [OPERATOR_REDUCE_L1] = "ReduceL1", [OPERATOR_REDUCE_L2] = "ReduceL2",
+    [OPERATOR_REDUCE_SUM_SQUARE] = "ReduceSumSquare", [OPERATOR_ARG_MIN] = "ArgMin",
+    [OPERATOR_NON_MAX_SUPPRESSION] = "NonMaxSuppression", [OPERATOR_NON_ZERO] = "NonZero",
 };
 
 const char *operator_name(enum operator_kind kind)
@@ -269,7 +287,7 @@ static void print_value(const struct graph *graph, int32_t index, FILE *file)
     const struct value *value = &graph->values[index];
     fprintf(file, " %s%d:%s[", value->data != NULL ? "c" : "v", index, dtype_name(value->dtype));
     for (int i = 0; i < value->shape.rank; i++)
-        fprintf(file, "%s%" PRId32, i > 0 ? "," : "", value->shape.dims[i]);
+        fprintf(file, "%s%s%" PRId32, i > 0 ? "," : "", value->bounded && value->bound_axis == i ? "<=" : "", value->shape.dims[i]);
     fputc(']', file);
 }
 

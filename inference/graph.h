@@ -9,6 +9,12 @@
  *   depthwise (groups == I, OPERATOR_DEPTHWISE_CONV) [KH, KW, O] with O = I * multiplier, fully connected [O, I].
  * Quantisation belongs to values, as in TFLite: an i8/u8 convolution is OPERATOR_CONV between quantised values, i32 bias with
  *   scale input*weight. QDQ and QOperator forms of ONNX arrive in this form (QOperator at load, QDQ by a pass).
+ * Known at open: every shape is fixed when the model is opened. What decides a shape (the target of Reshape, axes, sizes, repeats), scales and
+ *   zero points, and the weights of layers must be known by then: constants of the file, results of constants and of shapes (folded while
+ *   loading), or of inputs whose content the caller gives (engine.h, struct input_shape). Anything else is refused by operator and name.
+ * Known by a run only: how many boxes NonMaxSuppression keeps and how many elements NonZero finds. Such a value is bounded: its shape states the
+ *   most that it can be, the rest of its room is zeros, and an i64 value counts what is there. Operators that work element by element or row by
+ *   row pass the bound on (operators/bounded.c); others refuse it. A bounded output has its actual shape after each run.
  * Ownership: all of it lies in graph->arena and goes with graph_deinit; constant data may point into the mapped file instead.
  * Errors: graph_add_* return -1 where GRAPH_*_MAX or the memory limit is reached; loaders turn this into ERROR_LIMIT.
  * Threads: none; a graph is built and rewritten by one thread, then only read. */
@@ -30,24 +36,33 @@ enum { GRAPH_NO_VALUE = -1 }; /* an optional input that is absent */
 enum operator_kind {
     /* spatial, NHWC */
     OPERATOR_CONV, OPERATOR_DEPTHWISE_CONV, OPERATOR_CONV_TRANSPOSE, OPERATOR_AVERAGE_POOL, OPERATOR_MAX_POOL, OPERATOR_GLOBAL_AVERAGE_POOL,
-    OPERATOR_RESIZE, OPERATOR_PAD, OPERATOR_SHUFFLE_CHANNELS,
+    OPERATOR_RESIZE, OPERATOR_PAD, OPERATOR_SHUFFLE_CHANNELS, OPERATOR_CONV_INTEGER,
     /* matrices */
-    OPERATOR_FULLY_CONNECTED, OPERATOR_MATMUL, OPERATOR_LSTM,
+    OPERATOR_FULLY_CONNECTED, OPERATOR_MATMUL, OPERATOR_MATMUL_INTEGER, OPERATOR_MATMUL_NBITS, OPERATOR_LSTM, OPERATOR_GRU, OPERATOR_RNN,
     /* elementwise, numpy broadcasting */
     OPERATOR_ADD, OPERATOR_SUB, OPERATOR_MUL, OPERATOR_DIV, OPERATOR_POW, OPERATOR_MIN, OPERATOR_MAX,
-    OPERATOR_LESS, OPERATOR_GREATER, OPERATOR_EQUAL, OPERATOR_AND, OPERATOR_OR, OPERATOR_WHERE,
+    OPERATOR_MOD, OPERATOR_FMOD, OPERATOR_BITWISE_AND, OPERATOR_BITWISE_OR, OPERATOR_BITWISE_XOR, OPERATOR_SHIFT_LEFT, OPERATOR_SHIFT_RIGHT,
+    OPERATOR_LESS, OPERATOR_LESS_OR_EQUAL, OPERATOR_GREATER, OPERATOR_GREATER_OR_EQUAL, OPERATOR_EQUAL, OPERATOR_XOR, OPERATOR_AND, OPERATOR_OR,
+    OPERATOR_WHERE,
     OPERATOR_RELU, OPERATOR_CLIP, OPERATOR_LEAKY_RELU, OPERATOR_PRELU, OPERATOR_SIGMOID, OPERATOR_TANH, OPERATOR_HARD_SIGMOID,
-    OPERATOR_HARD_SWISH, OPERATOR_EXP, OPERATOR_LOG, OPERATOR_SQRT, OPERATOR_ABS, OPERATOR_NEG, OPERATOR_ERF, OPERATOR_NOT,
+    OPERATOR_HARD_SWISH, OPERATOR_EXP, OPERATOR_LOG, OPERATOR_SQRT, OPERATOR_ABS, OPERATOR_NEG, OPERATOR_ERF, OPERATOR_ELU, OPERATOR_SELU,
+    OPERATOR_CELU, OPERATOR_GELU, OPERATOR_GELU_TANH, OPERATOR_SOFTPLUS, OPERATOR_SOFTSIGN, OPERATOR_MISH, OPERATOR_THRESHOLDED_RELU,
+    OPERATOR_RECIPROCAL, OPERATOR_SIGN, OPERATOR_FLOOR, OPERATOR_CEIL, OPERATOR_ROUND, OPERATOR_SIN, OPERATOR_COS, OPERATOR_TAN, OPERATOR_ASIN,
+    OPERATOR_ACOS, OPERATOR_ATAN, OPERATOR_SINH, OPERATOR_COSH, OPERATOR_ASINH, OPERATOR_ACOSH, OPERATOR_ATANH, OPERATOR_IS_NAN,
+    OPERATOR_IS_INF, OPERATOR_BITWISE_NOT, OPERATOR_NOT,
     OPERATOR_BATCH_NORM, /* x, scale, bias, mean, variance along the last axis; folded away wherever a convolution precedes it */
-    OPERATOR_SOFTMAX, OPERATOR_CAST, OPERATOR_QUANTIZE, OPERATOR_DEQUANTIZE, OPERATOR_REQUANTIZE,
+    OPERATOR_LAYER_NORM, OPERATOR_LRN,
+    OPERATOR_SOFTMAX, OPERATOR_LOG_SOFTMAX, OPERATOR_CAST, OPERATOR_QUANTIZE, OPERATOR_DEQUANTIZE, OPERATOR_REQUANTIZE,
     /* shape and movement */
     OPERATOR_RESHAPE, /* Reshape, Flatten, Squeeze, Unsqueeze, Identity: same elements, new shape */
     OPERATOR_TRANSPOSE, OPERATOR_CONCAT, OPERATOR_SPLIT, OPERATOR_SLICE, OPERATOR_GATHER, OPERATOR_ONE_HOT, OPERATOR_EXPAND, OPERATOR_TILE,
-    OPERATOR_SHAPE, OPERATOR_CONSTANT_OF_SHAPE,
+    OPERATOR_SHAPE, OPERATOR_CONSTANT_OF_SHAPE, OPERATOR_GATHER_ELEMENTS, OPERATOR_GATHER_ND, OPERATOR_SCATTER_ELEMENTS, OPERATOR_SCATTER_ND,
+    OPERATOR_RESIZE_AXIS, OPERATOR_TRILU, OPERATOR_TOP_K, OPERATOR_CUMULATIVE_SUM,
     /* reductions */
-    OPERATOR_REDUCE_MEAN, OPERATOR_REDUCE_SUM, OPERATOR_REDUCE_MAX, OPERATOR_REDUCE_MIN, OPERATOR_ARG_MAX,
+    OPERATOR_REDUCE_MEAN, OPERATOR_REDUCE_SUM, OPERATOR_REDUCE_MAX, OPERATOR_REDUCE_MIN, OPERATOR_REDUCE_PROD, OPERATOR_REDUCE_L1,
+    OPERATOR_REDUCE_L2, OPERATOR_REDUCE_SUM_SQUARE, OPERATOR_ARG_MAX, OPERATOR_ARG_MIN,
     /* trees and heads */
-    OPERATOR_TREE_ENSEMBLE, OPERATOR_DETECTION_POSTPROCESS,
+    OPERATOR_TREE_ENSEMBLE, OPERATOR_DETECTION_POSTPROCESS, OPERATOR_NON_MAX_SUPPRESSION, OPERATOR_NON_ZERO,
     OPERATOR_COUNT
 };
 
@@ -67,12 +82,25 @@ struct spatial {                  /* convolution and pooling */
 };
 
 struct resize_attributes {
-    enum { RESIZE_NEAREST, RESIZE_LINEAR } mode;
-    enum { RESIZE_HALF_PIXEL, RESIZE_ALIGN_CORNERS, RESIZE_ASYMMETRIC, RESIZE_PYTORCH_HALF_PIXEL } coordinates;
+    enum { RESIZE_NEAREST, RESIZE_LINEAR, RESIZE_CUBIC } mode; /* cubic: by axis only */
+    enum { RESIZE_HALF_PIXEL, RESIZE_ALIGN_CORNERS, RESIZE_ASYMMETRIC, RESIZE_PYTORCH_HALF_PIXEL,
+           RESIZE_HALF_PIXEL_SYMMETRIC, RESIZE_REGION } coordinates; /* the last two: by axis only */
     enum { RESIZE_ROUND_PREFER_FLOOR, RESIZE_FLOOR, RESIZE_CEIL, RESIZE_ROUND_PREFER_CEIL } rounding;
     float scale[2];               /* height, width; 0: from the sizes */
     int32_t size[2];              /* height, width; 0: from the scales */
 };
+
+/* One axis of any tensor; an image is resized axis by axis. */
+struct resize_axis_attributes {
+    struct resize_attributes rule; /* scale[0], size[0]: of this axis */
+    int32_t axis;
+    float roi[2];                  /* RESIZE_REGION: begin and end, 1 = the whole axis */
+    float cubic;                   /* coefficient a of the cubic filter */
+    float extrapolation;           /* RESIZE_REGION: value outside the axis */
+    bool exclude_outside, antialias;
+};
+
+enum pad_mode { PAD_CONSTANT, PAD_EDGE, PAD_REFLECT, PAD_WRAP };
 
 struct tree_ensemble;             /* operators/tree_ensemble.h */
 
@@ -88,18 +116,25 @@ struct node {
     union {
         struct spatial spatial;
         struct resize_attributes resize;
+        struct { int32_t axis; float epsilon; bool center; int32_t size; float alpha, beta, bias; } norm; /* from axis on; size, alpha, beta, bias: LRN */
+        struct resize_axis_attributes resize_axis;
+        struct { int32_t axis, batch, reduction, reverse, exclusive; } index; /* gather and scatter by element or tuple, cumulative sum */
+        struct { int32_t depth, columns, block; } nbits;               /* matrix product with packed weights */
+        struct { int32_t axis, k; bool largest; } top_k;
+        struct { int32_t boxes_max; bool centered; } suppression; /* boxes_max: for each class of each batch */
+        struct { int32_t diagonal; bool upper; } trilu;
         struct { int32_t axis; float beta; bool flatten; } softmax;   /* flatten: opset < 13, all dimensions from axis on as one */
         struct { int32_t axis; } axis;                                 /* concat, split, gather, arg max, one hot, batch norm */
         struct { int32_t axis; bool keep_dims; bool last; } arg;       /* arg max */
         struct { int32_t axes[TENSOR_RANK_MAX]; int32_t count; bool keep_dims; } reduce; /* count 0: all axes */
         struct { int32_t order[TENSOR_RANK_MAX]; } transpose;          /* output axis i is input axis order[i] */
         struct { int32_t begin[TENSOR_RANK_MAX], step[TENSOR_RANK_MAX]; } slice; /* resolved; extents are the output's shape */
-        struct { int32_t before[TENSOR_RANK_MAX], after[TENSOR_RANK_MAX]; float value; } pad;
+        struct { int32_t before[TENSOR_RANK_MAX], after[TENSOR_RANK_MAX]; float value; enum pad_mode mode; } pad;
         struct { float alpha, beta; bool transpose_a, transpose_b; } matmul; /* Gemm keeps alpha, beta until folded */
         struct { float alpha, beta; } scalar;                          /* leaky relu slope, hard sigmoid, clip low and high */
         struct { float epsilon; } batch_norm;
         struct { int32_t groups; } shuffle;
-        struct { int32_t hidden, direction; float cell_clip; } recurrent;  /* clip 0: none */
+        struct { int32_t hidden, direction; float cell_clip; bool linear_before_reset, relu; } recurrent;  /* clip 0: none */
         struct tree_ensemble *trees;
         struct {
             float scale_y, scale_x, scale_h, scale_w, score_threshold, iou_threshold;
@@ -115,8 +150,11 @@ struct value {
     enum dtype dtype;
     struct shape shape;
     bool shape_known;             /* false: until shape inference has been here */
+    bool bounded;                 /* its extent along bound_axis is known by a run only; shape states the most that it can be */
+    int32_t bound_axis, bound_count; /* bound_count: the i64 value that holds the actual extent */
     struct quantization quantization;
     const void *data;             /* constant, dense; NULL: computed at run time, or a graph input */
+    const void *given;            /* graph input: what the caller says it will hold; becomes data where it must be known. Else NULL */
     int32_t producer;             /* node index; -1: a constant or a graph input */
 };
 
@@ -130,7 +168,7 @@ struct graph {
     int32_t input_count, output_count;
     const uint8_t *mapped;        /* the model's file where it is mapped (pages that come back by themselves); NULL: it is in memory */
     size_t mapped_bytes;
-    struct shape *output_file_shapes; /* of outputs in the file's own layout, set by the loader; may be NULL */
+    int32_t *input_positions;     /* of each input among the file's; NULL: the same */
 };
 
 void graph_init(struct graph *graph);

@@ -38,8 +38,12 @@ static void find_lives(const struct graph *graph, struct block *blocks)
         struct block *block = &blocks[graph->inputs[i]];
         *block = (struct block){.value = graph->inputs[i], .last = graph->node_count, .bytes = value_bytes(&graph->values[graph->inputs[i]]), .shares = -1};
     }
-    for (int32_t i = 0; i < graph->output_count; i++)
+    for (int32_t i = 0; i < graph->output_count; i++) {
+        const struct value *value = &graph->values[graph->outputs[i]];
         blocks[graph->outputs[i]].last = graph->node_count;
+        if (value->bounded)
+            blocks[value->bound_count].last = graph->node_count;
+    }
 }
 
 static void share_in_place(const struct graph *graph, const struct operation *operations, struct block *blocks)

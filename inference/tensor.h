@@ -12,10 +12,24 @@ enum { TENSOR_RANK_MAX = 8 };
 /* No model file makes eddy handle a tensor of more elements: products of dimensions stay far from overflow. */
 #define TENSOR_ELEMENTS_MAX ((int64_t)1 << 30)
 
-enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_I8, DTYPE_U8, DTYPE_I16, DTYPE_I32, DTYPE_I64, DTYPE_BOOL, DTYPE_COUNT };
+enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_I8, DTYPE_U8, DTYPE_I16, DTYPE_I32, DTYPE_I64, DTYPE_BOOL, DTYPE_U16, DTYPE_U32, DTYPE_U64, DTYPE_COUNT };
 
 size_t dtype_bytes(enum dtype dtype);
 const char *dtype_name(enum dtype dtype); /* "f32", "i8", ... */
+
+bool dtype_is_integer(enum dtype dtype);  /* whole numbers; not bool */
+
+/* One element as a double and back; integers beyond 2^53 lose their last digits. Writing saturates, NaN becomes 0 as an integer. */
+double element_read(enum dtype dtype, const void *data, int64_t index);
+void element_write(enum dtype dtype, void *data, int64_t index, double value);
+
+/* Cut to what the type holds; NaN becomes 0. */
+#define REAL_I64_LOW (-9.2e18) /* a double has no INT64_MAX */
+#define REAL_I64_HIGH 9.2e18
+static inline int64_t real_to_integer(double value, double low, double high)
+{
+    return value != value ? 0 : (int64_t)(value < low ? low : value > high ? high : value);
+}
 
 struct shape {
     int rank; /* 0: a scalar of one element */

@@ -16,11 +16,14 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: eddy model inspect MODEL\n"
+    "usage: eddy model inspect MODEL [--graph]\n"
     "       eddy model run MODEL --input NAME=FILE.npy ... --output DIR\n"
     "       eddy model test MODEL DIR... [--atol A] [--rtol R] [--json]\n"
-    "inspect: inputs, outputs and the graph as it runs. run: NumPy arrays in and out.\n"
-    "test: DIR holds input_N.pb and output_N.pb (ONNX TensorProto); one JSON line a DIR.\n\n"
+    "       eddy model operators [--json]\n"
+    "inspect: inputs, outputs and the graph as it runs; --graph: also as it was loaded and after each pass (EDDY_PASSES=NAME,... leaves\n"
+    "passes out: layout, batch-norm, quantize, activation, all). run: NumPy arrays in and out.\n"
+    "test: DIR holds input_N.pb and output_N.pb (ONNX TensorProto); one JSON line a DIR. Inputs that decide a shape are given when the\n"
+    "model is opened. operators: the ONNX operators that load.\n\n"
     "      --atol A, --rtol R   tolerance (default 1e-4 and 1e-3)\n"
     "      --cpu NAME           kernels: scalar, avx2, avxvnni, avx512, avx512vnni, neon\n"
     "Exit: 0 all passed, 1 a failure, 2 usage, 3 only unsupported ones.\n";
@@ -29,20 +32,36 @@ enum { VECTORS_MAX = 64, INPUTS_MAX = 64, VECTOR_BYTES_MAX = 256 << 20 };
 
 struct model_command {
     const char *cpu, *output;
+    bool json, graph;
     double atol, rtol;
     const char *inputs[INPUTS_MAX]; /* NAME=FILE.npy */
     int input_count;
 };
 
+static void print_end(const char *what, const struct tensor *tensor)
+{
+    printf("%s \"%s\": %s[", what, tensor->name, dtype_name(tensor->dtype));
+    for (int i = 0; i < tensor->shape.rank; i++)
+        printf("%s%d", i > 0 ? "," : "", tensor->shape.dims[i]);
+    printf("]");
+    if (tensor->quantization.count == 1)
+        printf(" scale %.9g zero point %d", (double)tensor->quantization.scale[0], tensor->quantization.zero_point[0]);
+    puts("");
+}
+
 static int inspect(const char *path, const struct model_command *command)
 {
     struct error error;
     struct bundle bundle;
-    struct model_options options = {.cpu = command->cpu};
+    struct model_options options = {.cpu = command->cpu, .trace = command->graph ? stdout : NULL};
     if (bundle_open(path, &options, &bundle, &error) != ERROR_NONE)
         return cli_fail("model", &error);
-    printf("%s  %.1f MMAC, %.2f MB a run, kernels %s\n", bundle.label, (double)model_macs(bundle.model) / 1e6,
+    printf("%s%s  %.1f MMAC, %.2f MB a run, kernels %s\n", command->graph ? "\n" : "", bundle.label, (double)model_macs(bundle.model) / 1e6,
            (double)model_memory(bundle.model) / 1e6, model_cpu(bundle.model));
+    for (int i = 0; i < model_input_count(bundle.model); i++)
+        print_end("input", model_input(bundle.model, i));
+    for (int i = 0; i < model_output_count(bundle.model); i++)
+        print_end("output", model_output(bundle.model, i));
     model_print(bundle.model, stdout);
     bundle_close(&bundle);
     return CLI_DONE;
@@ -80,20 +99,6 @@ static void vectors_close(struct vectors *vectors)
     arena_deinit(&vectors->arena);
 }
 
-static double element(const struct tensor *tensor, int64_t index)
-{
-    switch (tensor->dtype) {
-    case DTYPE_F32: return ((const float *)tensor->data)[index];
-    case DTYPE_F16: return (double)((const _Float16 *)tensor->data)[index];
-    case DTYPE_I8: return ((const int8_t *)tensor->data)[index];
-    case DTYPE_U8: case DTYPE_BOOL: return ((const uint8_t *)tensor->data)[index];
-    case DTYPE_I16: return ((const int16_t *)tensor->data)[index];
-    case DTYPE_I32: return ((const int32_t *)tensor->data)[index];
-    case DTYPE_I64: return (double)((const int64_t *)tensor->data)[index];
-    default: return NAN;
-    }
-}
-
 struct verdict {
     const char *status;
     double max_abs, max_rel;
@@ -119,15 +124,27 @@ static void compare_output(const struct tensor *seen, const struct tensor *expec
     }
     int64_t count = shape_elements(&seen->shape);
     for (int64_t i = 0; i < count; i++) {
-        double a = element(seen, i), b = element(expected, i);
+        double a = element_read(seen->dtype, seen->data, i), b = element_read(expected->dtype, expected->data, i);
         if (isnan(a) && isnan(b))
             continue;
         double difference = a == b ? 0 : fabs(a - b), relative = b != 0 ? difference / fabs(b) : difference;
         verdict->max_abs = fmax(verdict->max_abs, difference);
         verdict->max_rel = fmax(verdict->max_rel, relative);
-        if (!(difference <= command->atol + command->rtol * fabs(b)))
+        double allowed = command->atol + (dtype_is_integer(seen->dtype) ? 0 : command->rtol * fabs(b)); /* whole numbers: exact by default */
+        if (!(difference <= allowed))
             fail(verdict, "output \"%s\"[%lld] is %.9g, expected %.9g", seen->name, (long long)i, a, b);
     }
+}
+
+static enum error_code fill_input(struct tensor *tensor, const struct vectors *inputs, int position, struct error *error)
+{
+    if (position >= inputs->count)
+        return error_set(error, ERROR_INPUT, "no input_%d.pb for input \"%s\"", position, tensor->name);
+    const struct tensor *given = &inputs->tensors[position];
+    if (tensor->dtype != given->dtype || !shape_equal(&tensor->shape, &given->shape))
+        return error_set(error, ERROR_INPUT, "input \"%s\" has another shape or type than input_%d.pb", tensor->name, position);
+    memcpy(tensor->data, given->data, tensor_bytes(tensor));
+    return ERROR_NONE;
 }
 
 static enum error_code run_vectors(const char *path, const struct vectors *inputs, const struct vectors *outputs,
@@ -135,22 +152,16 @@ static enum error_code run_vectors(const char *path, const struct vectors *input
 {
     struct input_shape shapes[VECTORS_MAX];
     for (int i = 0; i < inputs->count; i++)
-        shapes[i] = (struct input_shape){.shape = inputs->tensors[i].shape};
+        shapes[i] = (struct input_shape){.shape = inputs->tensors[i].shape, .dtype = inputs->tensors[i].dtype, .data = inputs->tensors[i].data};
     struct model_options options = {.cpu = command->cpu, .input_shapes = shapes, .input_shape_count = inputs->count};
     struct bundle bundle;
     TRY(bundle_open(path, &options, &bundle, error));
     struct run *run = NULL;
     enum error_code code = run_new(bundle.model, &run, error);
-    if (code == ERROR_NONE && (model_input_count(bundle.model) != inputs->count || model_output_count(bundle.model) != outputs->count))
-        code = error_set(error, ERROR_INPUT, "%d inputs and %d outputs given, the model has %d and %d", inputs->count, outputs->count,
-                         model_input_count(bundle.model), model_output_count(bundle.model));
-    for (int i = 0; code == ERROR_NONE && i < inputs->count; i++) {
-        struct tensor *tensor = run_input(run, i);
-        if (tensor->dtype != inputs->tensors[i].dtype || !shape_equal(&tensor->shape, &inputs->tensors[i].shape))
-            code = error_set(error, ERROR_INPUT, "input \"%s\" has another shape or type than given", tensor->name);
-        else
-            memcpy(tensor->data, inputs->tensors[i].data, tensor_bytes(tensor));
-    }
+    if (code == ERROR_NONE && model_output_count(bundle.model) != outputs->count)
+        code = error_set(error, ERROR_INPUT, "%d outputs given, the model has %d", outputs->count, model_output_count(bundle.model));
+    for (int i = 0; code == ERROR_NONE && i < model_input_count(bundle.model); i++)
+        code = fill_input(run_input(run, i), inputs, model_input_position(bundle.model, i), error);
     if (code == ERROR_NONE) {
         run_execute(run);
         for (int i = 0; i < outputs->count; i++)
@@ -216,6 +227,34 @@ static int test(const char *path, char **folders, int count, const struct model_
     return failed > 0 ? CLI_FAILED : unsupported > 0 ? CLI_UNSUPPORTED : CLI_DONE;
 }
 
+static void print_operator(const struct onnx_operator *row, bool json)
+{
+    char text[1024];
+    struct json_writer writer;
+    if (!json) {
+        printf("%-30s %-40s %s\n", row->name, row->types, row->note);
+        return;
+    }
+    json_writer_init(&writer, text, sizeof text);
+    json_object_begin(&writer);
+    const char *const pairs[][2] = {{"operator", row->name}, {"domain", row->domain}, {"family", row->family}, {"types", row->types}, {"note", row->note}};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        json_key(&writer, pairs[i][0]);
+        json_string(&writer, pairs[i][1]);
+    }
+    json_object_end(&writer);
+    if (json_writer_finish(&writer))
+        puts(text);
+}
+
+static int list_operators(const struct model_command *command)
+{
+    struct onnx_operator row;
+    for (int i = 0; onnx_operator_at(i, &row); i++)
+        print_operator(&row, command->json);
+    return CLI_DONE;
+}
+
 static enum error_code load_input(const struct model *model, struct run *run, const char *assignment, struct error *error)
 {
     const char *equals = strchr(assignment, '=');
@@ -244,7 +283,7 @@ static enum error_code save_output(const char *folder, const struct tensor *tens
     return ERROR_NONE;
 }
 
-static int run_model(const char *path, const struct model_command *command)
+static int run_once(const char *path, const struct model_command *command)
 {
     struct error error;
     struct bundle bundle;
@@ -268,6 +307,8 @@ static int run_model(const char *path, const struct model_command *command)
 
 static int dispatch(int count, char **arguments, const struct model_command *command)
 {
+    if (count == 1 && strcmp(arguments[0], "operators") == 0)
+        return list_operators(command);
     if (count < 2)
         return cli_usage(usage, CLI_USAGE);
     const char *verb = arguments[0], *path = arguments[1];
@@ -276,7 +317,7 @@ static int dispatch(int count, char **arguments, const struct model_command *com
     if (strcmp(verb, "test") == 0 && count > 2)
         return test(path, arguments + 2, count - 2, command);
     if (strcmp(verb, "run") == 0 && count == 2 && command->input_count > 0 && command->output != NULL)
-        return run_model(path, command);
+        return run_once(path, command);
     return cli_usage(usage, CLI_USAGE);
 }
 
@@ -285,6 +326,7 @@ int cli_model(int count, char **arguments)
     static const struct option options[] = {{"atol", required_argument, NULL, 'a'},   {"rtol", required_argument, NULL, 'r'},
                                             {"cpu", required_argument, NULL, 'u'},    {"input", required_argument, NULL, 'i'},
                                             {"output", required_argument, NULL, 'o'}, {"json", no_argument, NULL, 'j'},
+                                            {"graph", no_argument, NULL, 'g'},
                                             {"help", no_argument, NULL, 'h'}, {0}};
     struct model_command command = {.atol = 1e-4, .rtol = 1e-3};
     for (int option; (option = getopt_long(count, arguments, "h", options, NULL)) != -1;) {
@@ -300,7 +342,8 @@ int cli_model(int count, char **arguments)
                 return cli_usage(usage, CLI_USAGE);
             command.inputs[command.input_count++] = optarg;
             break;
-        case 'j': break;
+        case 'j': command.json = true; break;
+        case 'g': command.graph = true; break;
         case 'h': return cli_usage(usage, CLI_DONE);
         default: return cli_usage(usage, CLI_USAGE);
         }

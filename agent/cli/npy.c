@@ -12,6 +12,7 @@ enum { NPY_BYTES_MAX = 1 << 30, HEADER_BYTES_MAX = 4096 };
 static const char *const descriptors[DTYPE_COUNT] = {
     [DTYPE_F32] = "<f4", [DTYPE_F16] = "<f2", [DTYPE_I8] = "|i1",  [DTYPE_U8] = "|u1",
     [DTYPE_I16] = "<i2", [DTYPE_I32] = "<i4", [DTYPE_I64] = "<i8", [DTYPE_BOOL] = "|b1",
+    [DTYPE_U16] = "<u2", [DTYPE_U32] = "<u4", [DTYPE_U64] = "<u8",
 };
 
 static void shape_text(const struct tensor *tensor, char *text, size_t capacity)

@@ -27,11 +27,15 @@ static size_t name_hash(const char *name)
     return hash ^ hash >> 29;
 }
 
+/* In this graph, then in those around it. */
 static int32_t find_name(const struct importer *importer, const char *name)
 {
-    for (size_t i = name_hash(name) & importer->table_mask; importer->table[i] != 0; i = (i + 1) & importer->table_mask) {
-        if (strcmp(importer->table_names[i], name) == 0)
-            return importer->table[i] - 1;
+    size_t hash = name_hash(name);
+    for (; importer != NULL; importer = importer->around) {
+        for (size_t i = hash & importer->table_mask; importer->table[i] != 0; i = (i + 1) & importer->table_mask) {
+            if (strcmp(importer->table_names[i], name) == 0)
+                return importer->table[i] - 1;
+        }
     }
     return GRAPH_NO_VALUE;
 }
@@ -172,6 +176,62 @@ enum error_code import_cast(struct importer *importer, int32_t value, enum dtype
     return import_finish(importer, value_out);
 }
 
+enum error_code import_unary_of(struct importer *importer, enum operator_kind kind, int32_t value, int32_t *value_out)
+{
+    return import_node(importer, kind, &value, 1, 1) == NULL ? importer->error->code : import_finish(importer, value_out);
+}
+
+enum error_code import_binary_of(struct importer *importer, enum operator_kind kind, int32_t a, int32_t b, int32_t *value_out)
+{
+    return import_node(importer, kind, (int32_t[]){a, b}, 2, 1) == NULL ? importer->error->code : import_finish(importer, value_out);
+}
+
+enum error_code import_number(struct importer *importer, float number, int32_t *value_out)
+{
+    float *data = arena_allocate(&importer->graph->arena, sizeof *data);
+    if (data == NULL)
+        return import_fail(importer, ERROR_LIMIT, "the model needs more memory than eddy allows");
+    *data = number;
+    return import_constant(importer, DTYPE_F32, &(struct shape){.rank = 0}, data, value_out);
+}
+
+enum error_code import_slice_of(struct importer *importer, int32_t value, const int32_t *begin, const int32_t *step, const int32_t *count,
+                                int32_t *value_out)
+{
+    struct node *node = import_node(importer, OPERATOR_SLICE, &value, 1, 1);
+    if (node == NULL)
+        return importer->error->code;
+    int rank = import_value(importer, value)->shape.rank;
+    struct value *output = &importer->graph->values[node->outputs[0]];
+    memcpy(node->attributes.slice.begin, begin, (size_t)rank * sizeof *begin);
+    memcpy(node->attributes.slice.step, step, (size_t)rank * sizeof *step);
+    output->shape.rank = rank;
+    memcpy(output->shape.dims, count, (size_t)rank * sizeof *count);
+    output->shape_known = true;
+    return import_finish(importer, value_out);
+}
+
+enum error_code import_along(struct importer *importer, int32_t value, int axis, int rank, int32_t *value_out)
+{
+    struct shape shape = {.rank = rank};
+    for (int i = 0; i < rank; i++)
+        shape.dims[i] = 1;
+    shape.dims[axis] = (int32_t)shape_elements(&import_value(importer, value)->shape);
+    return import_reshape(importer, value, &shape, value_out);
+}
+
+enum error_code import_finish_bind(struct importer *importer)
+{
+    int32_t first, outputs[NODE_OUTPUTS_MAX];
+    const struct node *node = &importer->graph->nodes[importer->graph->node_count - 1];
+    int32_t count = node->output_count;
+    memcpy(outputs, node->outputs, (size_t)count * sizeof *outputs);
+    TRY(import_finish(importer, &first));
+    for (int32_t i = 0; i < count; i++)
+        TRY(import_bind(importer, i, outputs[i]));
+    return ERROR_NONE;
+}
+
 const struct onnx_attribute *import_attribute(const struct importer *importer, const char *name)
 {
     for (int i = 0; i < importer->node->attribute_count; i++) {
@@ -197,53 +257,6 @@ bool import_text_is(const struct importer *importer, const char *name, const cha
 {
     const struct onnx_attribute *attribute = import_attribute(importer, name);
     return attribute != NULL && attribute->s != NULL && strcmp(attribute->s, text) == 0;
-}
-
-enum error_code import_integers(struct importer *importer, int32_t value, struct integers *integers_out)
-{
-    const struct value *constant = import_value(importer, value);
-    if (constant->data == NULL)
-        return import_fail(importer, ERROR_UNSUPPORTED, "an operand that must be known when the model is loaded is not constant");
-    int64_t count = shape_elements(&constant->shape);
-    if (count > 64 || (constant->dtype != DTYPE_I64 && constant->dtype != DTYPE_I32))
-        return import_fail(importer, ERROR_UNSUPPORTED, "an operand of %lld %s, expected at most 64 i64", (long long)count, dtype_name(constant->dtype));
-    integers_out->count = (int)count;
-    for (int i = 0; i < integers_out->count; i++)
-        integers_out->values[i] = constant->dtype == DTYPE_I64 ? ((const int64_t *)constant->data)[i] : ((const int32_t *)constant->data)[i];
-    return ERROR_NONE;
-}
-
-enum error_code import_integers_either(struct importer *importer, const char *name, int index, struct integers *integers_out)
-{
-    const struct onnx_attribute *attribute = import_attribute(importer, name);
-    int32_t value;
-    integers_out->count = 0;
-    if (attribute != NULL) {
-        if (attribute->int_count > 64)
-            return import_fail(importer, ERROR_UNSUPPORTED, "%s has %d entries", name, attribute->int_count);
-        integers_out->count = attribute->int_count;
-        memcpy(integers_out->values, attribute->ints, (size_t)attribute->int_count * sizeof(int64_t));
-        return ERROR_NONE;
-    }
-    if (index < 0)
-        return ERROR_NONE;
-    TRY(import_input(importer, index, false, &value));
-    return value < 0 ? ERROR_NONE : import_integers(importer, value, integers_out);
-}
-
-enum error_code import_scalar(struct importer *importer, int32_t value, double *scalar_out)
-{
-    const struct value *constant = import_value(importer, value);
-    if (constant->data == NULL || shape_elements(&constant->shape) != 1)
-        return import_fail(importer, ERROR_UNSUPPORTED, "an operand is not one constant number");
-    switch (constant->dtype) {
-    case DTYPE_F32: *scalar_out = (double)*(const float *)constant->data; return ERROR_NONE;
-    case DTYPE_I64: *scalar_out = (double)*(const int64_t *)constant->data; return ERROR_NONE;
-    case DTYPE_I32: *scalar_out = *(const int32_t *)constant->data; return ERROR_NONE;
-    case DTYPE_I8: *scalar_out = *(const int8_t *)constant->data; return ERROR_NONE;
-    case DTYPE_U8: *scalar_out = *(const uint8_t *)constant->data; return ERROR_NONE;
-    default: return import_fail(importer, ERROR_UNSUPPORTED, "an operand is of type %s", dtype_name(constant->dtype));
-    }
 }
 
 enum error_code import_axis(struct importer *importer, int64_t axis, int rank, int32_t *axis_out)
@@ -283,27 +296,27 @@ static enum error_code add_initializers(struct importer *importer)
     return ERROR_NONE;
 }
 
-static const struct shape *given_shape(const struct model_options *options, const char *name, int position)
+static const struct input_shape *find_given(const struct model_options *options, const char *name, int position)
 {
     for (int i = 0; options != NULL && i < options->input_shape_count; i++) {
         const struct input_shape *given = &options->input_shapes[i];
         if (given->name != NULL ? strcmp(given->name, name) == 0 : i == position)
-            return &given->shape;
+            return given;
     }
     return NULL;
 }
 
-static enum error_code add_input(struct importer *importer, const struct onnx_value_info *info, const struct shape *given)
+static enum error_code add_input(struct importer *importer, const struct onnx_value_info *info, int position, const struct input_shape *given)
 {
     static const struct onnx_node border = {.op = "input", .name = "graph input"};
     struct graph *graph = importer->graph;
     importer->node = &border;
     struct shape shape = info->shape;
-    if (given != NULL && given->rank != shape.rank)
-        return error_set(importer->error, ERROR_INPUT, "input \"%.80s\" has rank %d, %d was given", info->name, shape.rank, given->rank);
+    if (given != NULL && given->shape.rank != shape.rank)
+        return error_set(importer->error, ERROR_INPUT, "input \"%.80s\" has rank %d, %d was given", info->name, shape.rank, given->shape.rank);
     for (int i = 0; i < shape.rank; i++) {
         if (shape.dims[i] < 0)
-            shape.dims[i] = given != NULL ? given->dims[i] : 1;
+            shape.dims[i] = given != NULL ? given->shape.dims[i] : 1;
     }
     if (!info->dtype_known || shape_elements(&shape) < 0)
         return error_set(importer->error, ERROR_MODEL, "input \"%.80s\" has no type, or a shape beyond what eddy takes", info->name);
@@ -312,6 +325,12 @@ static enum error_code add_input(struct importer *importer, const struct onnx_va
         return error_set(importer->error, ERROR_LIMIT, "more values than eddy takes");
     graph->values[value].shape = shape;
     graph->values[value].shape_known = true;
+    if (given != NULL && given->data != NULL) {
+        if (given->dtype != info->dtype || !shape_equal(&given->shape, &shape))
+            return error_set(importer->error, ERROR_INPUT, "the content given for input \"%.80s\" has another shape or type", info->name);
+        graph->values[value].given = given->data;
+    }
+    graph->input_positions[graph->input_count] = position;
     graph->inputs[graph->input_count++] = value;
     if (info->dtype == DTYPE_F16)
         TRY(import_cast(importer, value, DTYPE_F32, &value));
@@ -320,30 +339,37 @@ static enum error_code add_input(struct importer *importer, const struct onnx_va
 
 static enum error_code add_inputs(struct importer *importer, const struct model_options *options)
 {
+    int position = 0;
     for (int i = 0; i < importer->model->input_count; i++) {
         const struct onnx_value_info *info = &importer->model->inputs[i];
         if (find_name(importer, info->name) >= 0)
             continue; /* an initializer with a default: older files list those as inputs too */
-        TRY(add_input(importer, info, given_shape(options, info->name, importer->graph->input_count)));
+        TRY(add_input(importer, info, position, find_given(options, info->name, position)));
+        position++;
     }
     return ERROR_NONE;
 }
 
+const struct import_table import_tables[IMPORT_TABLES] = {
+    {"Elementwise", "ai.onnx", import_elementwise_rows},
+    {"Shape and movement", "ai.onnx", import_shape_rows},
+    {"Index and order", "ai.onnx", import_index_rows},
+    {"Matrices", "ai.onnx", import_matrix_rows},
+    {"Recurrent", "ai.onnx", import_recurrent_rows},
+    {"Convolution and pooling", "ai.onnx", import_spatial_rows},
+    {"Resize", "ai.onnx", import_resize_rows},
+    {"Normalisation", "ai.onnx", import_normalize_rows},
+    {"Quantised", "ai.onnx", import_quantized_rows},
+    {"Control flow", "ai.onnx", import_control_rows},
+    {"Trees", "ai.onnx.ml", import_tree_rows},
+};
+
+/* Operators of com.microsoft are looked for among those of ai.onnx, which bear no such names. */
 static const struct import_row *find_row(const struct onnx_node *node)
 {
-    static const struct import_row *const tables[] = {import_spatial_rows, import_matrix_rows, import_elementwise_rows, import_shape_rows,
-                                                      import_quantized_rows};
-    if (strcmp(node->domain, "ai.onnx.ml") == 0) {
-        for (const struct import_row *row = import_tree_rows; row->op != NULL; row++) {
-            if (strcmp(row->op, node->op) == 0)
-                return row;
-        }
-        return NULL;
-    }
-    if (node->domain[0] != '\0' && strcmp(node->domain, "ai.onnx") != 0 && strcmp(node->domain, "com.microsoft") != 0)
-        return NULL;
-    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
-        for (const struct import_row *row = tables[t]; row->op != NULL; row++) {
+    const char *domain = node->domain[0] == '\0' || strcmp(node->domain, "com.microsoft") == 0 ? "ai.onnx" : node->domain;
+    for (int t = 0; t < IMPORT_TABLES; t++) {
+        for (const struct import_row *row = import_tables[t].rows; row->op != NULL && strcmp(import_tables[t].domain, domain) == 0; row++) {
             if (strcmp(row->op, node->op) == 0)
                 return row;
         }
@@ -360,6 +386,7 @@ static enum error_code import_nodes(struct importer *importer)
             return error_set(importer->error, ERROR_UNSUPPORTED, "operator %s%s%.60s, node \"%.80s\" (opset %d), is not supported",
                              importer->node->domain, importer->node->domain[0] != '\0' ? "." : "", importer->node->op, importer->node->name,
                              importer->model->opset);
+        importer->row = row;
         TRY(row->import(importer));
     }
     return ERROR_NONE;
@@ -391,31 +418,95 @@ static enum error_code import_all(struct importer *importer, const struct model_
     return add_outputs(importer);
 }
 
+/* Room for all names of the importer's graph. */
+static enum error_code open_table(struct importer *importer)
+{
+    const struct onnx_model *model = importer->model;
+    size_t names = (size_t)model->initializer_count + (size_t)model->input_count + 1, slots = 64;
+    for (int i = 0; i < model->node_count; i++)
+        names += (size_t)model->nodes[i].output_count;
+    while (slots < 2 * names)
+        slots *= 2;
+    importer->table_mask = slots - 1;
+    importer->table = calloc(slots, sizeof *importer->table);
+    importer->table_names = calloc(slots, sizeof *importer->table_names);
+    if (importer->table == NULL || importer->table_names == NULL)
+        return error_set(importer->error, ERROR_LIMIT, "no memory for %zu names", names);
+    return ERROR_NONE;
+}
+
+static void close_table(struct importer *importer)
+{
+    free(importer->table_names);
+    free(importer->table);
+}
+
+static enum error_code import_inside(struct importer *inner, const int32_t *arguments, int32_t *results)
+{
+    const struct onnx_model *body = inner->model;
+    TRY(open_table(inner));
+    TRY(add_initializers(inner));
+    for (int i = 0; i < body->input_count; i++)
+        TRY(add_name(inner, body->inputs[i].name, arguments[i]));
+    TRY(import_nodes(inner));
+    for (int i = 0; i < body->output_count; i++) {
+        results[i] = find_name(inner, body->outputs[i].name);
+        if (results[i] < 0)
+            return error_set(inner->error, ERROR_MODEL, "output \"%.80s\" is made by no node", body->outputs[i].name);
+    }
+    return ERROR_NONE;
+}
+
+enum error_code import_body(struct importer *importer, const struct onnx_model *body, const int32_t *arguments, int argument_count, int32_t *results,
+                            int result_count)
+{
+    struct onnx_model model = *body;
+    struct importer inner = {.graph = importer->graph, .model = &model, .error = importer->error, .around = importer,
+                             .rounds_left = importer->rounds_left};
+    model.opset = importer->model->opset;
+    if (body->input_count != argument_count || body->output_count != result_count)
+        return import_fail(importer, ERROR_MODEL, "a body of %d inputs and %d outputs, expected %d and %d", body->input_count, body->output_count,
+                           argument_count, result_count);
+    *importer->rounds_left -= 1 + body->node_count / 32; /* the time that a few bytes of file may take, whatever the body holds */
+    if (*importer->rounds_left < 0)
+        return import_fail(importer, ERROR_LIMIT, "bodies go round more than %d times in all, or are large", IMPORT_ROUNDS_MAX);
+    enum error_code code = import_inside(&inner, arguments, results);
+    close_table(&inner);
+    return code == ERROR_NONE ? code : error_prefix(importer->error, "in the body of %.40s \"%.80s\": ", importer->node->op, importer->node->name);
+}
+
 enum error_code onnx_load(const uint8_t *bytes, size_t length, const struct model_options *options, struct graph *graph, struct error *error)
 {
     struct onnx_model model;
+    int rounds_left = IMPORT_ROUNDS_MAX;
     TRY(onnx_parse(bytes, length, &graph->arena, &model, error));
-    size_t names = (size_t)model.initializer_count + (size_t)model.input_count + 1, slots = 64;
-    for (int i = 0; i < model.node_count; i++)
-        names += (size_t)model.nodes[i].output_count;
-    while (slots < 2 * names)
-        slots *= 2;
-    struct importer importer = {.graph = graph, .model = &model, .error = error, .table_mask = slots - 1};
-    importer.table = calloc(slots, sizeof *importer.table);
-    importer.table_names = calloc(slots, sizeof *importer.table_names);
+    struct importer importer = {.graph = graph, .model = &model, .error = error, .rounds_left = &rounds_left};
     graph->inputs = arena_allocate_array(&graph->arena, (size_t)model.input_count + 1, sizeof *graph->inputs);
     graph->outputs = arena_allocate_array(&graph->arena, (size_t)model.output_count + 1, sizeof *graph->outputs);
-    enum error_code code = ERROR_NONE;
-    if (importer.table == NULL || importer.table_names == NULL || graph->inputs == NULL || graph->outputs == NULL)
-        code = error_set(error, ERROR_LIMIT, "no memory for %zu names", names);
+    graph->input_positions = arena_allocate_array(&graph->arena, (size_t)model.input_count + 1, sizeof *graph->input_positions);
+    if (graph->inputs == NULL || graph->outputs == NULL || graph->input_positions == NULL)
+        return error_set(error, ERROR_LIMIT, "no memory for %d inputs", model.input_count);
+    enum error_code code = open_table(&importer);
     if (code == ERROR_NONE)
         code = import_all(&importer, options);
-    free(importer.table_names);
-    free(importer.table);
+    close_table(&importer);
     return code;
 }
 
 enum error_code onnx_tensor_read(const uint8_t *bytes, size_t length, struct arena *arena, struct tensor *tensor_out, struct error *error)
 {
     return onnx_parse_tensor((struct protobuf){.at = bytes, .end = bytes + length}, arena, false, tensor_out, error);
+}
+
+bool onnx_operator_at(int index, struct onnx_operator *operator_out)
+{
+    for (int t = 0; t < IMPORT_TABLES; t++) {
+        for (const struct import_row *row = import_tables[t].rows; row->op != NULL; row++) {
+            if (index-- == 0) {
+                *operator_out = (struct onnx_operator){row->op, import_tables[t].domain, import_tables[t].family, row->types, row->note};
+                return true;
+            }
+        }
+    }
+    return false;
 }

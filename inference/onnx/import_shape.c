@@ -3,14 +3,8 @@
  * Operators that move elements or compute shapes. Their operands must be known when the model is loaded. */
 #include "inference/onnx/import.h"
 
+#include <math.h>
 #include <string.h>
-
-static enum error_code finish_bind(struct importer *importer)
-{
-    int32_t output;
-    TRY(import_finish(importer, &output));
-    return import_bind(importer, 0, output);
-}
 
 static enum error_code bind_reshaped(struct importer *importer, int32_t input, const struct shape *shape)
 {
@@ -148,22 +142,7 @@ static enum error_code import_concat(struct importer *importer)
     if (node == NULL)
         return importer->error->code;
     TRY(import_axis(importer, import_int(importer, "axis", 1), rank, &node->attributes.axis.axis));
-    return finish_bind(importer);
-}
-
-/* One slice per part: a part is a view of its input's rows. */
-static enum error_code slice(struct importer *importer, int32_t input, const int32_t *begin, const int32_t *step, const struct shape *shape,
-                             int32_t *value_out)
-{
-    struct node *node = import_node(importer, OPERATOR_SLICE, &input, 1, 1);
-    if (node == NULL)
-        return importer->error->code;
-    memcpy(node->attributes.slice.begin, begin, TENSOR_RANK_MAX * sizeof *begin);
-    memcpy(node->attributes.slice.step, step, TENSOR_RANK_MAX * sizeof *step);
-    struct value *output = &importer->graph->values[node->outputs[0]];
-    output->shape = *shape;
-    output->shape_known = true;
-    return import_finish(importer, value_out);
+    return import_finish_bind(importer);
 }
 
 static enum error_code import_split(struct importer *importer)
@@ -189,7 +168,7 @@ static enum error_code import_split(struct importer *importer)
             return import_fail(importer, ERROR_MODEL, "part %d of length %lld", i, (long long)length);
         struct shape shape = from;
         shape.dims[axis] = (int32_t)length;
-        TRY(slice(importer, input, begin, step, &shape, &output));
+        TRY(import_slice_of(importer, input, begin, step, shape.dims, &output)); /* a part is a view of its input's rows */
         TRY(import_bind(importer, i, output));
         begin[axis] += (int32_t)length;
     }
@@ -231,21 +210,8 @@ static enum error_code import_slice(struct importer *importer)
         step[axis] = (int32_t)by;
         shape.dims[axis] = (int32_t)(extent > 0 ? extent : 0);
     }
-    TRY(slice(importer, input, begin, step, &shape, &output));
+    TRY(import_slice_of(importer, input, begin, step, shape.dims, &output));
     return import_bind(importer, 0, output);
-}
-
-static enum error_code import_gather(struct importer *importer)
-{
-    int32_t operands[2];
-    TRY(import_input(importer, 0, true, &operands[0]));
-    TRY(import_input(importer, 1, true, &operands[1]));
-    int rank = import_value(importer, operands[0])->shape.rank;
-    struct node *node = import_node(importer, OPERATOR_GATHER, operands, 2, 1);
-    if (node == NULL)
-        return importer->error->code;
-    TRY(import_axis(importer, import_int(importer, "axis", 0), rank, &node->attributes.axis.axis));
-    return finish_bind(importer);
 }
 
 static enum error_code import_shape_of(struct importer *importer)
@@ -343,120 +309,210 @@ static enum error_code import_expand(struct importer *importer)
         return importer->error->code;
     importer->graph->values[node->outputs[0]].shape = shape;
     importer->graph->values[node->outputs[0]].shape_known = true;
-    return finish_bind(importer);
+    return import_finish_bind(importer);
 }
 
-static enum error_code import_one_hot(struct importer *importer)
+static enum error_code read_pad_mode(struct importer *importer, enum pad_mode *mode_out)
 {
-    int32_t operands[2], depth_value, axis;
-    double depth;
-    TRY(import_input(importer, 0, true, &operands[0]));
-    TRY(import_input(importer, 1, true, &depth_value));
-    TRY(import_input(importer, 2, true, &operands[1]));
-    TRY(import_scalar(importer, depth_value, &depth));
-    const struct shape from = import_value(importer, operands[0])->shape;
-    TRY(check_rank(importer, from.rank + 1));
-    TRY(import_axis(importer, import_int(importer, "axis", -1), from.rank + 1, &axis));
-    if (!(depth >= 1 && depth <= 1 << 20))
-        return import_fail(importer, ERROR_MODEL, "a depth of %g", depth);
-    struct node *node = import_node(importer, OPERATOR_ONE_HOT, operands, 2, 1);
-    if (node == NULL)
-        return importer->error->code;
-    struct shape shape = {.rank = from.rank + 1};
-    for (int i = 0, k = 0; i < shape.rank; i++)
-        shape.dims[i] = i == axis ? (int32_t)depth : from.dims[k++];
-    node->attributes.axis.axis = axis;
-    importer->graph->values[node->outputs[0]].shape = shape;
-    importer->graph->values[node->outputs[0]].shape_known = true;
-    return finish_bind(importer);
+    static const char *const names[] = {[PAD_CONSTANT] = "constant", [PAD_EDGE] = "edge", [PAD_REFLECT] = "reflect", [PAD_WRAP] = "wrap"};
+    *mode_out = PAD_CONSTANT;
+    if (import_attribute(importer, "mode") == NULL)
+        return ERROR_NONE;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (import_text_is(importer, "mode", names[i])) {
+            *mode_out = (enum pad_mode)i;
+            return ERROR_NONE;
+        }
+    }
+    return import_fail(importer, ERROR_UNSUPPORTED, "this mode of padding");
+}
+
+/* Pads of every axis, before and after; those not named stay 0. */
+static enum error_code read_pads(struct importer *importer, int rank, int64_t before[TENSOR_RANK_MAX], int64_t after[TENSOR_RANK_MAX])
+{
+    struct integers pads, axes;
+    int32_t axis;
+    TRY(import_integers_either(importer, importer->model->opset < 2 ? "paddings" : "pads", 1, &pads));
+    TRY(import_integers_either(importer, "", 3, &axes));
+    int count = axes.count > 0 ? axes.count : rank;
+    if (pads.count != 2 * count)
+        return import_fail(importer, ERROR_MODEL, "%d pads for %d axes", pads.count, count);
+    memset(before, 0, TENSOR_RANK_MAX * sizeof *before);
+    memset(after, 0, TENSOR_RANK_MAX * sizeof *after);
+    for (int i = 0; i < count; i++) {
+        TRY(import_axis(importer, axes.count > 0 ? axes.values[i] : i, rank, &axis));
+        before[axis] = pads.values[i];
+        after[axis] = pads.values[count + i];
+        if (before[axis] < -(1 << 20) || before[axis] > 1 << 20 || after[axis] < -(1 << 20) || after[axis] > 1 << 20)
+            return import_fail(importer, ERROR_MODEL, "a pad beyond 2^20");
+    }
+    return ERROR_NONE;
+}
+
+/* Negative pads cut: a slice before the pad. */
+static enum error_code cut_edges(struct importer *importer, int64_t *before, int64_t *after, int32_t *value)
+{
+    const struct shape shape = import_value(importer, *value)->shape;
+    int32_t begin[TENSOR_RANK_MAX], step[TENSOR_RANK_MAX], count[TENSOR_RANK_MAX];
+    bool cuts = false;
+    for (int i = 0; i < shape.rank; i++) {
+        int64_t first = before[i] < 0 ? -before[i] : 0, last = after[i] < 0 ? -after[i] : 0;
+        if (first + last > shape.dims[i])
+            return import_fail(importer, ERROR_MODEL, "pads that cut more than there is");
+        cuts = cuts || first + last > 0;
+        begin[i] = (int32_t)first;
+        step[i] = 1;
+        count[i] = (int32_t)(shape.dims[i] - first - last);
+        before[i] = before[i] < 0 ? 0 : before[i];
+        after[i] = after[i] < 0 ? 0 : after[i];
+    }
+    return cuts ? import_slice_of(importer, *value, begin, step, count, value) : ERROR_NONE;
 }
 
 static enum error_code import_pad(struct importer *importer)
 {
     int32_t input, fill;
-    struct integers pads;
-    double value = import_float(importer, "value", 0);
+    int64_t before[TENSOR_RANK_MAX], after[TENSOR_RANK_MAX];
+    enum pad_mode mode;
+    double value = (double)import_float(importer, "value", 0);
     TRY(import_input(importer, 0, true, &input));
-    TRY(import_integers_either(importer, "pads", 1, &pads));
-    if (import_attribute(importer, "mode") != NULL && !import_text_is(importer, "mode", "constant"))
-        return import_fail(importer, ERROR_UNSUPPORTED, "a mode that is not constant");
     TRY(import_input(importer, 2, false, &fill));
+    TRY(read_pad_mode(importer, &mode));
     if (fill >= 0)
         TRY(import_scalar(importer, fill, &value));
     int rank = import_value(importer, input)->shape.rank;
+    TRY(read_pads(importer, rank, before, after));
+    TRY(cut_edges(importer, before, after, &input));
     struct node *node = import_node(importer, OPERATOR_PAD, &input, 1, 1);
     if (node == NULL)
         return importer->error->code;
-    if (pads.count != 2 * rank)
-        return import_fail(importer, ERROR_MODEL, "%d pads for rank %d", pads.count, rank);
     node->attributes.pad.value = (float)value;
+    node->attributes.pad.mode = mode;
     for (int i = 0; i < rank; i++) {
-        if (pads.values[i] < 0 || pads.values[i] > 1 << 20 || pads.values[rank + i] < 0 || pads.values[rank + i] > 1 << 20)
-            return import_fail(importer, ERROR_UNSUPPORTED, "a pad that is negative or too large");
-        node->attributes.pad.before[i] = (int32_t)pads.values[i];
-        node->attributes.pad.after[i] = (int32_t)pads.values[rank + i];
+        node->attributes.pad.before[i] = (int32_t)before[i];
+        node->attributes.pad.after[i] = (int32_t)after[i];
     }
-    return finish_bind(importer);
+    return import_finish_bind(importer);
 }
 
-static enum error_code import_reduce(struct importer *importer)
+/* Each repeated axis: [outer, 1, inner] broadcast to [outer, times, inner]. */
+static enum error_code repeat(struct importer *importer, int axis, int64_t times, int32_t *value)
 {
-    int32_t input;
-    struct integers axes;
-    TRY(import_input(importer, 0, true, &input));
-    TRY(import_integers_either(importer, "axes", 1, &axes));
-    int rank = import_value(importer, input)->shape.rank;
-    enum operator_kind kind = OPERATOR_REDUCE_MEAN;
-    for (const struct import_row *row = import_shape_rows; row->op != NULL; row++) {
-        if (strcmp(row->op, importer->node->op) == 0)
-            kind = row->kind;
-    }
-    if (axes.count > TENSOR_RANK_MAX)
-        return import_fail(importer, ERROR_MODEL, "%d axes", axes.count);
-    struct node *node = import_node(importer, kind, &input, 1, 1);
+    const struct shape from = import_value(importer, *value)->shape;
+    struct shape split = {.rank = 3, .dims = {1, 1, 1}}, result = from;
+    for (int i = 0; i < from.rank; i++)
+        split.dims[i < axis ? 0 : 2] *= from.dims[i];
+    if (times < 0 || times > TENSOR_ELEMENTS_MAX || shape_elements(&from) * times > TENSOR_ELEMENTS_MAX)
+        return import_fail(importer, ERROR_LIMIT, "%lld repeats", (long long)times);
+    TRY(import_reshape(importer, *value, &split, value));
+    struct node *node = import_node(importer, OPERATOR_EXPAND, value, 1, 1);
     if (node == NULL)
         return importer->error->code;
-    node->attributes.reduce.count = axes.count;
-    node->attributes.reduce.keep_dims = import_int(importer, "keepdims", 1) != 0;
-    for (int i = 0; i < axes.count; i++)
-        TRY(import_axis(importer, axes.values[i], rank, &node->attributes.reduce.axes[i]));
-    return finish_bind(importer);
+    split.dims[1] = (int32_t)times;
+    importer->graph->values[node->outputs[0]].shape = split;
+    importer->graph->values[node->outputs[0]].shape_known = true;
+    TRY(import_finish(importer, value));
+    result.dims[axis] *= (int32_t)times;
+    return import_reshape(importer, *value, &result, value);
 }
 
-static enum error_code import_arg_max(struct importer *importer)
+static enum error_code import_tile(struct importer *importer)
 {
-    int32_t input;
+    int32_t value;
+    struct integers repeats;
+    TRY(import_input(importer, 0, true, &value));
+    TRY(import_integers_either(importer, "", 1, &repeats));
+    if (repeats.count != import_value(importer, value)->shape.rank)
+        return import_fail(importer, ERROR_MODEL, "%d repeats for rank %d", repeats.count, import_value(importer, value)->shape.rank);
+    for (int i = 0; i < repeats.count; i++) {
+        if (repeats.values[i] != 1)
+            TRY(repeat(importer, i, repeats.values[i], &value));
+    }
+    return import_bind(importer, 0, value);
+}
+
+/* [N, C, H, W] cut into blocks: reshape to six axes, transpose, reshape. */
+static enum error_code import_depth_space(struct importer *importer)
+{
+    int32_t value;
+    TRY(import_input(importer, 0, true, &value));
+    const struct shape from = import_value(importer, value)->shape;
+    int64_t size = import_int(importer, "blocksize", 0);
+    bool to_space = strcmp(importer->node->op, "DepthToSpace") == 0, crd = import_text_is(importer, "mode", "CRD");
+    if (from.rank != 4 || size < 1 || size > 1 << 10 || (to_space ? from.dims[1] % (size * size) != 0 : from.dims[2] % size != 0 || from.dims[3] % size != 0))
+        return import_fail(importer, ERROR_MODEL, "a block size that does not divide the input");
+    int32_t b = (int32_t)size, n = from.dims[0], c = from.dims[1], h = from.dims[2], w = from.dims[3];
+    struct shape split = {.rank = 6, .dims = {n, c, h / b, b, w / b, b}}, result = {.rank = 4, .dims = {n, c * b * b, h / b, w / b}};
+    static const int32_t to_depth[6] = {0, 3, 5, 1, 2, 4}, columns_first[6] = {0, 1, 4, 2, 5, 3}, depth_first[6] = {0, 3, 4, 1, 5, 2};
+    const int32_t *order = to_depth;
+    if (to_space) {
+        split = crd ? (struct shape){.rank = 6, .dims = {n, c / (b * b), b, b, h, w}} : (struct shape){.rank = 6, .dims = {n, b, b, c / (b * b), h, w}};
+        order = crd ? columns_first : depth_first;
+        result = (struct shape){.rank = 4, .dims = {n, c / (b * b), h * b, w * b}};
+    }
+    if (shape_elements(&split) != shape_elements(&from) || shape_elements(&result) != shape_elements(&from))
+        return import_fail(importer, ERROR_LIMIT, "more elements than eddy takes");
+    TRY(import_reshape(importer, value, &split, &value));
+    TRY(import_transpose(importer, value, order, &value));
+    TRY(import_reshape(importer, value, &result, &value));
+    return import_bind(importer, 0, value);
+}
+
+/* Start, limit and step known when the model is opened: the result is a constant. */
+static enum error_code import_range(struct importer *importer)
+{
+    enum { RANGE_ELEMENTS_MAX = 1 << 24 };
+    int32_t operand, output;
+    double limits[3];
+    enum dtype dtype = DTYPE_F32;
+    for (int i = 0; i < 3; i++) {
+        TRY(import_input(importer, i, true, &operand));
+        TRY(import_scalar(importer, operand, &limits[i]));
+        dtype = import_value(importer, operand)->dtype;
+    }
+    double count = ceil((limits[1] - limits[0]) / limits[2]);
+    if (limits[2] == 0 || !(count <= RANGE_ELEMENTS_MAX) || fabs(limits[0]) > 9e15 || fabs(limits[1]) > 9e15)
+        return import_fail(importer, ERROR_LIMIT, "from %g to %g by %g", limits[0], limits[1], limits[2]);
+    int32_t elements = count > 0 ? (int32_t)count : 0;
+    void *data = arena_allocate_array(&importer->graph->arena, (size_t)elements, dtype_bytes(dtype));
+    if (data == NULL)
+        return import_fail(importer, ERROR_LIMIT, "the model needs more memory than eddy allows");
+    for (int32_t i = 0; i < elements; i++)
+        element_write(dtype, data, i, limits[0] + i * limits[2]);
+    TRY(import_constant(importer, dtype, &(struct shape){.rank = 1, .dims = {elements}}, data, &output));
+    return import_bind(importer, 0, output);
+}
+
+static enum error_code import_size(struct importer *importer)
+{
+    int32_t input, output;
     TRY(import_input(importer, 0, true, &input));
-    int rank = import_value(importer, input)->shape.rank;
-    struct node *node = import_node(importer, OPERATOR_ARG_MAX, &input, 1, 1);
-    if (node == NULL)
-        return importer->error->code;
-    node->attributes.arg.keep_dims = import_int(importer, "keepdims", 1) != 0;
-    node->attributes.arg.last = import_int(importer, "select_last_index", 0) != 0;
-    TRY(import_axis(importer, import_int(importer, "axis", 0), rank, &node->attributes.arg.axis));
-    return finish_bind(importer);
+    int64_t *data = arena_allocate(&importer->graph->arena, sizeof *data);
+    if (data == NULL)
+        return import_fail(importer, ERROR_LIMIT, "the model needs more memory than eddy allows");
+    *data = shape_elements(&import_value(importer, input)->shape);
+    TRY(import_constant(importer, DTYPE_I64, &(struct shape){.rank = 0}, data, &output));
+    return import_bind(importer, 0, output);
 }
 
 const struct import_row import_shape_rows[] = {
-    {"Reshape", import_reshape_node, OPERATOR_RESHAPE},
-    {"Flatten", import_flatten, OPERATOR_RESHAPE},
-    {"Squeeze", import_squeeze, OPERATOR_RESHAPE},
-    {"Unsqueeze", import_unsqueeze, OPERATOR_RESHAPE},
-    {"Transpose", import_transpose_node, OPERATOR_TRANSPOSE},
-    {"Concat", import_concat, OPERATOR_CONCAT},
-    {"Split", import_split, OPERATOR_SLICE},
-    {"Slice", import_slice, OPERATOR_SLICE},
-    {"Gather", import_gather, OPERATOR_GATHER},
-    {"Shape", import_shape_of, OPERATOR_SHAPE},
-    {"Constant", import_constant_node, OPERATOR_SHAPE},
-    {"ConstantOfShape", import_constant_of_shape, OPERATOR_CONSTANT_OF_SHAPE},
-    {"Expand", import_expand, OPERATOR_EXPAND},
-    {"OneHot", import_one_hot, OPERATOR_ONE_HOT},
-    {"Pad", import_pad, OPERATOR_PAD},
-    {"ReduceMean", import_reduce, OPERATOR_REDUCE_MEAN},
-    {"ReduceSum", import_reduce, OPERATOR_REDUCE_SUM},
-    {"ReduceMax", import_reduce, OPERATOR_REDUCE_MAX},
-    {"ReduceMin", import_reduce, OPERATOR_REDUCE_MIN},
-    {"ArgMax", import_arg_max, OPERATOR_ARG_MAX},
-    {NULL, NULL, OPERATOR_COUNT},
+    {"Reshape", import_reshape_node, OPERATOR_RESHAPE, "all", "target known at open"},
+    {"Flatten", import_flatten, OPERATOR_RESHAPE, "all", ""},
+    {"Squeeze", import_squeeze, OPERATOR_RESHAPE, "all", "axes known at open"},
+    {"Unsqueeze", import_unsqueeze, OPERATOR_RESHAPE, "all", "axes known at open"},
+    {"Transpose", import_transpose_node, OPERATOR_TRANSPOSE, "all", ""},
+    {"Concat", import_concat, OPERATOR_CONCAT, "all", "up to 256 inputs"},
+    {"Split", import_split, OPERATOR_SLICE, "all", "lengths known at open"},
+    {"Slice", import_slice, OPERATOR_SLICE, "all", "bounds known at open"},
+    {"Shape", import_shape_of, OPERATOR_SHAPE, "all", ""},
+    {"Size", import_size, OPERATOR_SHAPE, "all", ""},
+    {"Constant", import_constant_node, OPERATOR_SHAPE, "all", "no strings, no sparse tensors"},
+    {"ConstantOfShape", import_constant_of_shape, OPERATOR_CONSTANT_OF_SHAPE, "all", "shape known at open"},
+    {"Expand", import_expand, OPERATOR_EXPAND, "all", "shape known at open"},
+    {"Tile", import_tile, OPERATOR_EXPAND, "all", "repeats known at open"},
+    {"Pad", import_pad, OPERATOR_PAD, "all", "pads and value known at open"},
+    {"DepthToSpace", import_depth_space, OPERATOR_TRANSPOSE, "all", ""},
+    {"SpaceToDepth", import_depth_space, OPERATOR_TRANSPOSE, "all", ""},
+    {"Range", import_range, OPERATOR_SHAPE, "f32, all integers", "operands known at open"},
+    {0},
 };

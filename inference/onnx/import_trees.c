@@ -216,7 +216,7 @@ static enum error_code import_tree_ensemble(struct importer *importer)
 }
 
 const struct import_row import_tree_rows[] = {
-    {"TreeEnsembleClassifier", import_tree_ensemble, OPERATOR_TREE_ENSEMBLE},
-    {"TreeEnsembleRegressor", import_tree_ensemble, OPERATOR_TREE_ENSEMBLE},
-    {NULL, NULL, OPERATOR_COUNT},
+    {"TreeEnsembleClassifier", import_tree_ensemble, OPERATOR_TREE_ENSEMBLE, "f32", "integer labels"},
+    {"TreeEnsembleRegressor", import_tree_ensemble, OPERATOR_TREE_ENSEMBLE, "f32", ""},
+    {0},
 };

@@ -3,12 +3,15 @@
 
 #include <string.h>
 
-enum { NODES_MAX = 1 << 15, LIST_MAX = 1 << 20 };
+enum { NODES_MAX = 1 << 15, LIST_MAX = 1 << 20, OPSET_MAX = 24, GRAPH_DEPTH_MAX = 8 };
 
 struct parser {
     struct arena *arena;
     struct error *error;
+    int depth; /* of the graph that is being read */
 };
+
+static enum error_code read_graph(struct parser *parser, struct protobuf body, struct onnx_model *model);
 
 static enum error_code damaged(struct parser *parser, const char *what)
 {
@@ -101,7 +104,10 @@ static enum error_code read_attribute(struct parser *parser, struct protobuf bod
             TRY(make_array(parser, 1, sizeof *attribute->tensor, &attribute->tensor));
             TRY(onnx_parse_tensor(field.body, parser->arena, false, attribute->tensor, parser->error));
             break;
-        case 6: case 11: attribute->has_graph = true; break;
+        case 6:
+            TRY(make_array(parser, 1, sizeof *attribute->graph, &attribute->graph));
+            TRY(read_graph(parser, field.body, attribute->graph));
+            break;
         case 9: TRY(copy_text(parser, &field.body, &attribute->strings[attribute->string_count++])); break;
         default: break;
         }
@@ -181,6 +187,8 @@ static enum error_code read_graph(struct parser *parser, struct protobuf body, s
 {
     struct protobuf_field field;
     int nodes = count_field(body, 1);
+    if (++parser->depth > GRAPH_DEPTH_MAX)
+        return error_set(parser->error, ERROR_LIMIT, "graphs in graphs, more than %d deep", GRAPH_DEPTH_MAX);
     if (nodes > NODES_MAX)
         return error_set(parser->error, ERROR_LIMIT, "%d nodes, at most %d are taken", nodes, NODES_MAX);
     TRY(make_array(parser, (size_t)nodes, sizeof *model->nodes, &model->nodes));
@@ -197,6 +205,7 @@ static enum error_code read_graph(struct parser *parser, struct protobuf body, s
         default: break;
         }
     }
+    parser->depth--;
     return body.damaged ? damaged(parser, "graph") : ERROR_NONE;
 }
 
@@ -234,6 +243,8 @@ enum error_code onnx_parse(const uint8_t *bytes, size_t length, struct arena *ar
     }
     if (body.damaged)
         return error_set(error, ERROR_MODEL, "not an ONNX file, or damaged at byte %zu of %zu", (size_t)(body.at - bytes), length);
+    if (model->opset > OPSET_MAX)
+        return error_set(error, ERROR_UNSUPPORTED, "opset %d: operators may mean something else there; %d is the newest known", model->opset, OPSET_MAX);
     if (!has_graph || model->output_count == 0)
         return error_set(error, ERROR_MODEL, "not an ONNX model: no graph with outputs in it");
     return ERROR_NONE;

@@ -20,7 +20,7 @@ struct onnx_attribute {
     int64_t *ints;
     const char **strings;
     int float_count, int_count, string_count;
-    bool has_graph;
+    struct onnx_model *graph; /* the body of If, Loop, Scan; its opset is the file's */
 };
 
 struct onnx_node {

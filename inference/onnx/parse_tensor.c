@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * TensorProto: dims 1, data_type 2, float_data 4, int32_data 5, int64_data 7, name 8, raw_data 9, double_data 10, data_location 14. */
+ * TensorProto: dims 1, data_type 2, float_data 4, int32_data 5, int64_data 7, name 8, raw_data 9, double_data 10, uint64_data 11,
+ * data_location 14. Doubles become f32: eddy computes in single precision. */
 #include "inference/onnx/parse.h"
 
 #include <string.h>
 
-enum { TYPE_FLOAT = 1, TYPE_UINT8, TYPE_INT8, TYPE_UINT16, TYPE_INT16, TYPE_INT32, TYPE_INT64, TYPE_STRING, TYPE_BOOL, TYPE_FLOAT16, TYPE_DOUBLE };
+enum {
+    TYPE_FLOAT = 1, TYPE_UINT8, TYPE_INT8, TYPE_UINT16, TYPE_INT16, TYPE_INT32, TYPE_INT64, TYPE_STRING, TYPE_BOOL, TYPE_FLOAT16, TYPE_DOUBLE,
+    TYPE_UINT32, TYPE_UINT64
+};
 
 enum error_code onnx_dtype(int64_t type, enum dtype *dtype_out, struct error *error)
 {
@@ -13,6 +17,9 @@ enum error_code onnx_dtype(int64_t type, enum dtype *dtype_out, struct error *er
     case TYPE_FLOAT: case TYPE_DOUBLE: *dtype_out = DTYPE_F32; return ERROR_NONE;
     case TYPE_UINT8: *dtype_out = DTYPE_U8; return ERROR_NONE;
     case TYPE_INT8: *dtype_out = DTYPE_I8; return ERROR_NONE;
+    case TYPE_UINT16: *dtype_out = DTYPE_U16; return ERROR_NONE;
+    case TYPE_UINT32: *dtype_out = DTYPE_U32; return ERROR_NONE;
+    case TYPE_UINT64: *dtype_out = DTYPE_U64; return ERROR_NONE;
     case TYPE_INT16: *dtype_out = DTYPE_I16; return ERROR_NONE;
     case TYPE_INT32: *dtype_out = DTYPE_I32; return ERROR_NONE;
     case TYPE_INT64: *dtype_out = DTYPE_I64; return ERROR_NONE;
@@ -48,7 +55,7 @@ static void read_field(struct protobuf_field *field, struct tensor *tensor, stru
             add_dim(tensor, dim);
         break;
     case 2: fields->type = (int64_t)field->integer; break;
-    case 4: case 5: case 7: case 10:
+    case 4: case 5: case 7: case 10: case 11:
         fields->has_packed = field->type == PROTOBUF_BYTES;
         fields->single_count += field->type != PROTOBUF_BYTES;
         fields->packed = field->body;

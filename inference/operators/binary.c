@@ -4,6 +4,7 @@
  * operand moves by 1 or stays (0) along it. */
 #include "inference/operators/families.h"
 #include "inference/kernels/fixed_point.h"
+#include "inference/operators/wide.h"
 
 #include <math.h>
 #include <string.h>
@@ -24,7 +25,8 @@ struct binary {
     int64_t a_step, b_step;
     size_t in_bytes, out_bytes;
     float low, high;                          /* fused activation, f32 */
-    bool clamp;
+    bool clamp, wide;
+    enum dtype in_dtype, out_dtype;
     struct quantized_add add;
 };
 
@@ -55,6 +57,33 @@ struct binary {
         }                                                                                                                         \
     }
 
+static int64_t integer_power(int64_t base, int64_t exponent)
+{
+    uint64_t result = 1, factor = (uint64_t)base;
+    if (exponent < 0)
+        return base == 1 ? 1 : base == -1 ? (exponent % 2 == 0 ? 1 : -1) : 0;
+    for (; exponent > 0; exponent >>= 1, factor *= factor)
+        result *= exponent & 1 ? factor : 1;
+    return (int64_t)result;
+}
+
+static int64_t floor_modulo(int64_t x, int64_t y) /* the sign of y, as Python */
+{
+    int64_t rest = y == 0 || y == -1 ? 0 : x % y;
+    return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;
+}
+
+/* Integers come in widened blocks (wide.h), both operands side by side. */
+#define DEFINE_BLOCK(name, in_type, out_type, expression)                                                                        \
+    static void name(const void *a, int64_t a_step, const void *b, int64_t b_step, void *out, int64_t count, const void *extra)    \
+    {                                                                                                                             \
+        (void)a_step, (void)b_step, (void)extra;                                                                                  \
+        for (int64_t i = 0; i < count; i++) {                                                                                     \
+            in_type x = ((const in_type *)a)[i], y = ((const in_type *)b)[i];                                                     \
+            ((out_type *)out)[i] = (out_type)(expression);                                                                        \
+        }                                                                                                                         \
+    }
+
 DEFINE_RUN(add_f32, float, float, x + y)
 DEFINE_RUN(sub_f32, float, float, x - y)
 DEFINE_RUN(mul_f32, float, float, x *y)
@@ -65,26 +94,44 @@ DEFINE_RUN(max_f32, float, float, x > y ? x : y)
 DEFINE_RUN(prelu_f32, float, float, x >= 0 ? x : x * y)
 DEFINE_RUN(less_f32, float, uint8_t, x < y)
 DEFINE_RUN(greater_f32, float, uint8_t, x > y)
+DEFINE_RUN(less_or_equal_f32, float, uint8_t, x <= y)
+DEFINE_RUN(greater_or_equal_f32, float, uint8_t, x >= y)
 DEFINE_RUN(equal_f32, float, uint8_t, x == y)
+DEFINE_RUN(fmod_f32, float, float, fmodf(x, y))
+DEFINE_RUN(mod_f32, float, float, x - y * floorf(x / y))
 /* integers wrap, as two's complement does */
-DEFINE_RUN(add_i64, int64_t, int64_t, (uint64_t)x + (uint64_t)y)
-DEFINE_RUN(sub_i64, int64_t, int64_t, (uint64_t)x - (uint64_t)y)
-DEFINE_RUN(mul_i64, int64_t, int64_t, (uint64_t)x * (uint64_t)y)
-DEFINE_RUN(div_i64, int64_t, int64_t, y == 0 ? 0 : y == -1 ? (int64_t)(0 - (uint64_t)x) : x / y)
-DEFINE_RUN(min_i64, int64_t, int64_t, x < y ? x : y)
-DEFINE_RUN(max_i64, int64_t, int64_t, x > y ? x : y)
-DEFINE_RUN(less_i64, int64_t, uint8_t, x < y)
-DEFINE_RUN(greater_i64, int64_t, uint8_t, x > y)
-DEFINE_RUN(equal_i64, int64_t, uint8_t, x == y)
-DEFINE_RUN(add_i32, int32_t, int32_t, (uint32_t)x + (uint32_t)y)
-DEFINE_RUN(sub_i32, int32_t, int32_t, (uint32_t)x - (uint32_t)y)
-DEFINE_RUN(mul_i32, int32_t, int32_t, (uint32_t)x * (uint32_t)y)
-DEFINE_RUN(less_i32, int32_t, uint8_t, x < y)
-DEFINE_RUN(greater_i32, int32_t, uint8_t, x > y)
-DEFINE_RUN(equal_i32, int32_t, uint8_t, x == y)
+DEFINE_BLOCK(add_i64, int64_t, int64_t, (uint64_t)x + (uint64_t)y)
+DEFINE_BLOCK(sub_i64, int64_t, int64_t, (uint64_t)x - (uint64_t)y)
+DEFINE_BLOCK(mul_i64, int64_t, int64_t, (uint64_t)x * (uint64_t)y)
+DEFINE_BLOCK(div_i64, int64_t, int64_t, y == 0 ? 0 : y == -1 ? (int64_t)(0 - (uint64_t)x) : x / y)
+DEFINE_BLOCK(min_i64, int64_t, int64_t, x < y ? x : y)
+DEFINE_BLOCK(max_i64, int64_t, int64_t, x > y ? x : y)
+DEFINE_BLOCK(less_i64, int64_t, uint8_t, x < y)
+DEFINE_BLOCK(less_or_equal_i64, int64_t, uint8_t, x <= y)
+DEFINE_BLOCK(greater_i64, int64_t, uint8_t, x > y)
+DEFINE_BLOCK(greater_or_equal_i64, int64_t, uint8_t, x >= y)
+DEFINE_BLOCK(equal_i64, int64_t, uint8_t, x == y)
+DEFINE_BLOCK(pow_i64, int64_t, int64_t, integer_power(x, y))
+DEFINE_BLOCK(mod_i64, int64_t, int64_t, floor_modulo(x, y))
+DEFINE_BLOCK(fmod_i64, int64_t, int64_t, y == 0 || y == -1 ? 0 : x % y)
+DEFINE_BLOCK(and_i64, int64_t, int64_t, x &y)
+DEFINE_BLOCK(or_i64, int64_t, int64_t, x | y)
+DEFINE_BLOCK(xor_i64, int64_t, int64_t, x ^ y)
+DEFINE_BLOCK(shift_left_i64, uint64_t, uint64_t, y < 64 ? x << y : 0)
+DEFINE_BLOCK(shift_right_i64, uint64_t, uint64_t, y < 64 ? x >> y : 0)
+/* where the sign bit counts as a digit */
+DEFINE_BLOCK(div_u64, uint64_t, uint64_t, y == 0 ? 0 : x / y)
+DEFINE_BLOCK(mod_u64, uint64_t, uint64_t, y == 0 ? 0 : x % y)
+DEFINE_BLOCK(min_u64, uint64_t, uint64_t, x < y ? x : y)
+DEFINE_BLOCK(max_u64, uint64_t, uint64_t, x > y ? x : y)
+DEFINE_BLOCK(less_u64, uint64_t, uint8_t, x < y)
+DEFINE_BLOCK(less_or_equal_u64, uint64_t, uint8_t, x <= y)
+DEFINE_BLOCK(greater_u64, uint64_t, uint8_t, x > y)
+DEFINE_BLOCK(greater_or_equal_u64, uint64_t, uint8_t, x >= y)
 DEFINE_RUN(and_bool, uint8_t, uint8_t, x && y)
 DEFINE_RUN(or_bool, uint8_t, uint8_t, x || y)
-DEFINE_RUN(equal_bool, uint8_t, uint8_t, x == y)
+DEFINE_RUN(xor_bool, uint8_t, uint8_t, !x != !y)
+DEFINE_RUN(equal_bool, uint8_t, uint8_t, !x == !y)
 
 static int32_t add_one(const struct quantized_add *add, int32_t x, int32_t y)
 {
@@ -124,19 +171,46 @@ static const struct {
     enum dtype dtype;
     run_function *run;
 } runs[] = {
-    {OPERATOR_ADD, DTYPE_F32, add_f32},     {OPERATOR_SUB, DTYPE_F32, sub_f32},         {OPERATOR_MUL, DTYPE_F32, mul_f32},
-    {OPERATOR_DIV, DTYPE_F32, div_f32},     {OPERATOR_POW, DTYPE_F32, pow_f32},         {OPERATOR_MIN, DTYPE_F32, min_f32},
-    {OPERATOR_MAX, DTYPE_F32, max_f32},     {OPERATOR_PRELU, DTYPE_F32, prelu_f32},     {OPERATOR_LESS, DTYPE_F32, less_f32},
-    {OPERATOR_GREATER, DTYPE_F32, greater_f32}, {OPERATOR_EQUAL, DTYPE_F32, equal_f32}, {OPERATOR_ADD, DTYPE_I64, add_i64},
-    {OPERATOR_SUB, DTYPE_I64, sub_i64},     {OPERATOR_MUL, DTYPE_I64, mul_i64},         {OPERATOR_DIV, DTYPE_I64, div_i64},
-    {OPERATOR_MIN, DTYPE_I64, min_i64},     {OPERATOR_MAX, DTYPE_I64, max_i64},         {OPERATOR_LESS, DTYPE_I64, less_i64},
-    {OPERATOR_GREATER, DTYPE_I64, greater_i64}, {OPERATOR_EQUAL, DTYPE_I64, equal_i64}, {OPERATOR_ADD, DTYPE_I32, add_i32},
-    {OPERATOR_SUB, DTYPE_I32, sub_i32},     {OPERATOR_MUL, DTYPE_I32, mul_i32},         {OPERATOR_LESS, DTYPE_I32, less_i32},
-    {OPERATOR_GREATER, DTYPE_I32, greater_i32}, {OPERATOR_EQUAL, DTYPE_I32, equal_i32}, {OPERATOR_AND, DTYPE_BOOL, and_bool},
-    {OPERATOR_OR, DTYPE_BOOL, or_bool},     {OPERATOR_EQUAL, DTYPE_BOOL, equal_bool},
-    {OPERATOR_ADD, DTYPE_I8, add_quantized}, {OPERATOR_ADD, DTYPE_U8, add_quantized},   {OPERATOR_SUB, DTYPE_I8, add_quantized},
-    {OPERATOR_SUB, DTYPE_U8, add_quantized}, {OPERATOR_MUL, DTYPE_I8, mul_quantized},   {OPERATOR_MUL, DTYPE_U8, mul_quantized},
+    {OPERATOR_ADD, DTYPE_F32, add_f32}, {OPERATOR_SUB, DTYPE_F32, sub_f32}, {OPERATOR_MUL, DTYPE_F32, mul_f32},
+    {OPERATOR_DIV, DTYPE_F32, div_f32}, {OPERATOR_POW, DTYPE_F32, pow_f32}, {OPERATOR_MIN, DTYPE_F32, min_f32},
+    {OPERATOR_MAX, DTYPE_F32, max_f32}, {OPERATOR_PRELU, DTYPE_F32, prelu_f32}, {OPERATOR_LESS, DTYPE_F32, less_f32},
+    {OPERATOR_LESS_OR_EQUAL, DTYPE_F32, less_or_equal_f32}, {OPERATOR_GREATER, DTYPE_F32, greater_f32},
+    {OPERATOR_GREATER_OR_EQUAL, DTYPE_F32, greater_or_equal_f32}, {OPERATOR_EQUAL, DTYPE_F32, equal_f32},
+    {OPERATOR_MOD, DTYPE_F32, mod_f32}, {OPERATOR_FMOD, DTYPE_F32, fmod_f32}, {OPERATOR_ADD, DTYPE_I64, add_i64},
+    {OPERATOR_SUB, DTYPE_I64, sub_i64}, {OPERATOR_MUL, DTYPE_I64, mul_i64}, {OPERATOR_DIV, DTYPE_I64, div_i64},
+    {OPERATOR_POW, DTYPE_I64, pow_i64}, {OPERATOR_MIN, DTYPE_I64, min_i64}, {OPERATOR_MAX, DTYPE_I64, max_i64},
+    {OPERATOR_LESS, DTYPE_I64, less_i64}, {OPERATOR_LESS_OR_EQUAL, DTYPE_I64, less_or_equal_i64},
+    {OPERATOR_GREATER, DTYPE_I64, greater_i64}, {OPERATOR_GREATER_OR_EQUAL, DTYPE_I64, greater_or_equal_i64},
+    {OPERATOR_EQUAL, DTYPE_I64, equal_i64}, {OPERATOR_MOD, DTYPE_I64, mod_i64}, {OPERATOR_FMOD, DTYPE_I64, fmod_i64},
+    {OPERATOR_BITWISE_AND, DTYPE_I64, and_i64}, {OPERATOR_BITWISE_OR, DTYPE_I64, or_i64}, {OPERATOR_BITWISE_XOR, DTYPE_I64, xor_i64},
+    {OPERATOR_SHIFT_LEFT, DTYPE_I64, shift_left_i64}, {OPERATOR_SHIFT_RIGHT, DTYPE_I64, shift_right_i64},
+    {OPERATOR_DIV, DTYPE_U64, div_u64}, {OPERATOR_MOD, DTYPE_U64, mod_u64}, {OPERATOR_MIN, DTYPE_U64, min_u64},
+    {OPERATOR_MAX, DTYPE_U64, max_u64}, {OPERATOR_LESS, DTYPE_U64, less_u64}, {OPERATOR_LESS_OR_EQUAL, DTYPE_U64, less_or_equal_u64},
+    {OPERATOR_GREATER, DTYPE_U64, greater_u64}, {OPERATOR_GREATER_OR_EQUAL, DTYPE_U64, greater_or_equal_u64},
+    {OPERATOR_FMOD, DTYPE_U64, mod_u64},
+    {OPERATOR_AND, DTYPE_BOOL, and_bool}, {OPERATOR_OR, DTYPE_BOOL, or_bool},
+    {OPERATOR_XOR, DTYPE_BOOL, xor_bool}, {OPERATOR_EQUAL, DTYPE_BOOL, equal_bool}, {OPERATOR_ADD, DTYPE_I8, add_quantized},
+    {OPERATOR_ADD, DTYPE_U8, add_quantized}, {OPERATOR_SUB, DTYPE_I8, add_quantized}, {OPERATOR_SUB, DTYPE_U8, add_quantized},
+    {OPERATOR_MUL, DTYPE_I8, mul_quantized}, {OPERATOR_MUL, DTYPE_U8, mul_quantized},
 };
+
+static run_function *find_run(enum operator_kind kind, enum dtype dtype)
+{
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        if (runs[i].kind == kind && runs[i].dtype == dtype)
+            return runs[i].run;
+    }
+    return NULL;
+}
+
+static bool choose_run(struct binary *binary, enum operator_kind kind, enum dtype dtype, bool quantized)
+{
+    binary->wide = dtype_is_integer(dtype) && !quantized;
+    binary->run = find_run(kind, !binary->wide || dtype == DTYPE_U64 ? dtype : DTYPE_I64);
+    if (binary->run == NULL && dtype == DTYPE_U64)
+        binary->run = find_run(kind, DTYPE_I64);
+    return binary->run != NULL;
+}
 
 enum error_code broadcast_shapes(const struct node *node, const struct shape *a, const struct shape *b, struct shape *result, struct error *error)
 {
@@ -159,8 +233,7 @@ enum error_code binary_infer(struct graph *graph, struct node *node, struct erro
         return operator_fail(node, ERROR_MODEL, error, "operands of different types");
     if (quantized && a->dtype != DTYPE_I8 && a->dtype != DTYPE_U8)
         return operator_fail(node, ERROR_UNSUPPORTED, error, "quantised operands that are not of 8 bits");
-    bool compares = node->kind == OPERATOR_LESS || node->kind == OPERATOR_GREATER || node->kind == OPERATOR_EQUAL ||
-                    node->kind == OPERATOR_AND || node->kind == OPERATOR_OR;
+    bool compares = node->kind >= OPERATOR_LESS && node->kind <= OPERATOR_OR;
     if (!quantized)
         out->dtype = compares ? DTYPE_BOOL : a->dtype;
     else if (out->dtype != a->dtype || a->quantization.count != 1 || b->quantization.count != 1 || out->quantization.count != 1)
@@ -168,8 +241,7 @@ enum error_code binary_infer(struct graph *graph, struct node *node, struct erro
     return broadcast_shapes(node, &a->shape, &b->shape, &out->shape, error);
 }
 
-/* Strides of an operand in elements along the result's axes: 0 where it is broadcast. */
-static void operand_strides(const struct shape *operand, const struct shape *result, int64_t strides[TENSOR_RANK_MAX])
+void broadcast_strides(const struct shape *operand, const struct shape *result, int64_t strides[TENSOR_RANK_MAX])
 {
     int64_t stride = 1;
     for (int i = 1; i <= result->rank; i++) {
@@ -202,6 +274,20 @@ static void merge_axes(struct binary *binary, const struct shape *result)
     }
 }
 
+static void run_wide(const struct binary *binary, const char *a, const char *b, char *out)
+{
+    int64_t x[WIDE_BLOCK], y[WIDE_BLOCK], z[WIDE_BLOCK];
+    bool compares = binary->out_dtype == DTYPE_BOOL;
+    for (int64_t done = 0; done < binary->inner; done += WIDE_BLOCK) {
+        int64_t count = binary->inner - done < WIDE_BLOCK ? binary->inner - done : WIDE_BLOCK;
+        wide_load(binary->in_dtype, a + (size_t)(done * binary->a_step) * binary->in_bytes, binary->a_step, x, count);
+        wide_load(binary->in_dtype, b + (size_t)(done * binary->b_step) * binary->in_bytes, binary->b_step, y, count);
+        binary->run(x, 1, y, 1, compares ? (void *)(out + done) : (void *)z, count, NULL);
+        if (!compares)
+            wide_store(binary->out_dtype, out + (size_t)done * binary->out_bytes, z, count);
+    }
+}
+
 static void binary_execute(const struct operation *operation, void *const *data, void *scratch)
 {
     (void)scratch;
@@ -212,8 +298,11 @@ static void binary_execute(const struct operation *operation, void *const *data,
     int64_t a_at = 0, b_at = 0;
     for (int64_t i = 0; i < binary->outer; i++) {
         char *out_run = out + (size_t)(i * binary->inner) * binary->out_bytes;
-        binary->run(a + (size_t)a_at * binary->in_bytes, binary->a_step, b + (size_t)b_at * binary->in_bytes, binary->b_step, out_run,
-                    binary->inner, &binary->add);
+        const char *a_run = a + (size_t)a_at * binary->in_bytes, *b_run = b + (size_t)b_at * binary->in_bytes;
+        if (binary->wide)
+            run_wide(binary, a_run, b_run, out_run);
+        else
+            binary->run(a_run, binary->a_step, b_run, binary->b_step, out_run, binary->inner, &binary->add);
         if (binary->clamp) {
             float *values = (float *)(void *)out_run;
             for (int64_t k = 0; k < binary->inner; k++)
@@ -261,16 +350,14 @@ enum error_code binary_prepare(struct operation *operation, struct arena *arena,
     const struct value *a = operation_input(operation, 0), *b = operation_input(operation, 1), *out = operation_output(operation, 0);
     if (binary == NULL)
         return operator_fail(node, ERROR_LIMIT, error, "no memory");
-    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
-        if (runs[i].kind == node->kind && runs[i].dtype == a->dtype)
-            binary->run = runs[i].run;
-    }
     bool quantized = a->quantization.count > 0;
-    if (binary->run == NULL || ((a->dtype == DTYPE_I8 || a->dtype == DTYPE_U8) && !quantized))
+    if (!choose_run(binary, node->kind, a->dtype, quantized))
         return operator_fail(node, ERROR_UNSUPPORTED, error, "not supported for this type");
-    operand_strides(&a->shape, &out->shape, binary->a_strides);
-    operand_strides(&b->shape, &out->shape, binary->b_strides);
+    broadcast_strides(&a->shape, &out->shape, binary->a_strides);
+    broadcast_strides(&b->shape, &out->shape, binary->b_strides);
     merge_axes(binary, &out->shape);
+    binary->in_dtype = a->dtype;
+    binary->out_dtype = out->dtype;
     binary->in_bytes = dtype_bytes(a->dtype);
     binary->out_bytes = dtype_bytes(out->dtype);
     if (quantized)

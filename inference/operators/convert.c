@@ -3,37 +3,9 @@
  * From one element type to another: cast, quantise, dequantise, requantise. */
 #include "inference/operators/families.h"
 #include "inference/kernels/fixed_point.h"
+#include "inference/operators/wide.h"
 
 #include <math.h>
-
-static double load(enum dtype dtype, const void *data, int64_t i)
-{
-    switch (dtype) {
-    case DTYPE_F32: return (double)((const float *)data)[i];
-    case DTYPE_F16: return (double)((const _Float16 *)data)[i];
-    case DTYPE_I8: return ((const int8_t *)data)[i];
-    case DTYPE_U8: case DTYPE_BOOL: return ((const uint8_t *)data)[i];
-    case DTYPE_I16: return ((const int16_t *)data)[i];
-    case DTYPE_I32: return ((const int32_t *)data)[i];
-    case DTYPE_I64: return (double)((const int64_t *)data)[i];
-    default: return 0;
-    }
-}
-
-static void store(enum dtype dtype, void *data, int64_t i, double value)
-{
-    switch (dtype) {
-    case DTYPE_F32: ((float *)data)[i] = (float)value; break;
-    case DTYPE_F16: ((_Float16 *)data)[i] = (_Float16)value; break;
-    case DTYPE_I8: ((int8_t *)data)[i] = (int8_t)real_to_integer(value, -128, 127); break;
-    case DTYPE_U8: ((uint8_t *)data)[i] = (uint8_t)real_to_integer(value, 0, 255); break;
-    case DTYPE_BOOL: ((uint8_t *)data)[i] = value != 0; break;
-    case DTYPE_I16: ((int16_t *)data)[i] = (int16_t)real_to_integer(value, -32768, 32767); break;
-    case DTYPE_I32: ((int32_t *)data)[i] = (int32_t)real_to_integer(value, INT32_MIN, INT32_MAX); break;
-    case DTYPE_I64: ((int64_t *)data)[i] = real_to_integer(value, REAL_I64_LOW, REAL_I64_HIGH); break;
-    default: break;
-    }
-}
 
 enum error_code cast_infer(struct graph *graph, struct node *node, struct error *error)
 {
@@ -50,17 +22,32 @@ static void cast_execute(const struct operation *operation, void *const *data, v
     int64_t count = shape_elements(&in->shape);
     (void)scratch;
     for (int64_t i = 0; i < count; i++) {
-        if (in->dtype == DTYPE_I64 && out->dtype == DTYPE_I64) /* a double does not hold all of them */
-            ((int64_t *)to)[i] = ((const int64_t *)from)[i];
-        else
-            store(out->dtype, to, i, load(in->dtype, from, i));
+            element_write(out->dtype, to, i, element_read(in->dtype, from, i));
+    }
+}
+
+/* From integer to integer the low bits stay, as C and numpy do it; a double would not hold all of 64. */
+static void cast_integers_execute(const struct operation *operation, void *const *data, void *scratch)
+{
+    const struct value *in = operation_input(operation, 0), *out = operation_output(operation, 0);
+    const char *from = operation_input_data(operation, data, 0);
+    char *to = operation_output_data(operation, data, 0);
+    (void)scratch;
+    for (int64_t count = shape_elements(&in->shape); count > 0; count -= WIDE_BLOCK) {
+        int64_t block[WIDE_BLOCK], part = count < WIDE_BLOCK ? count : WIDE_BLOCK;
+        wide_load(in->dtype, from, 1, block, part);
+        wide_store(out->dtype, to, block, part);
+        from += (size_t)part * dtype_bytes(in->dtype);
+        to += (size_t)part * dtype_bytes(out->dtype);
     }
 }
 
 enum error_code cast_prepare(struct operation *operation, struct arena *arena, struct error *error)
 {
     (void)arena, (void)error;
-    operation->execute = cast_execute;
+    const struct value *in = operation_input(operation, 0), *out = operation_output(operation, 0);
+    bool integers = in->dtype != DTYPE_F32 && in->dtype != DTYPE_F16 && dtype_is_integer(out->dtype);
+    operation->execute = integers ? cast_integers_execute : cast_execute;
     return ERROR_NONE;
 }
 
@@ -128,7 +115,7 @@ static void dequantize_execute(const struct operation *operation, void *const *d
     (void)scratch;
     for (int64_t i = 0; i < count; i++) {
         int64_t k = q->count > 1 ? i / inner % q->count : 0;
-        out[i] = q->scale[k] * (float)(load(in->dtype, stored, i) - q->zero_point[k]);
+        out[i] = q->scale[k] * (float)(element_read(in->dtype, stored, i) - q->zero_point[k]);
     }
 }
 

@@ -8,12 +8,17 @@
 
 operator_infer_function resize_infer, pad_infer, matmul_infer, lstm_infer, binary_infer, unary_infer, batch_norm_infer, softmax_infer, cast_infer,
     quantize_infer, dequantize_infer, reshape_infer, transpose_infer, concat_infer, slice_infer, gather_infer, one_hot_infer, expand_infer,
-    reduce_infer, arg_max_infer, tree_ensemble_infer, detection_infer, shuffle_infer;
+    reduce_infer, arg_max_infer, tree_ensemble_infer, detection_infer, where_infer, layer_norm_infer, lrn_infer, top_k_infer, resize_axis_infer,
+    conv_transpose_infer, recurrent_infer, matmul_integer_infer, conv_integer_infer, cumulative_sum_infer, trilu_infer, gather_elements_infer,
+    gather_nd_infer, scatter_elements_infer, scatter_nd_infer, non_max_suppression_infer, non_zero_infer, bounded_infer,
+    matmul_nbits_infer, shuffle_infer;
 operator_prepare_function resize_prepare, pad_prepare, matmul_prepare, lstm_prepare, binary_prepare, unary_prepare, batch_norm_prepare,
     softmax_prepare, cast_prepare, quantize_prepare, requantize_prepare, dequantize_prepare, reshape_prepare, transpose_prepare, concat_prepare,
     slice_prepare, gather_prepare, one_hot_prepare, expand_prepare, reduce_prepare, arg_max_prepare, tree_ensemble_prepare,
-    shuffle_prepare, depthwise_f32_prepare,
-    add_8_prepare, convolution_8_prepare, wide_convolution_prepare, depthwise_8_prepare, fully_connected_8_prepare, detection_prepare;
+    shuffle_prepare, depthwise_f32_prepare, add_8_prepare, convolution_8_prepare, wide_convolution_prepare, depthwise_8_prepare,
+    fully_connected_8_prepare, detection_prepare, where_prepare, layer_norm_prepare, lrn_prepare, top_k_prepare, resize_axis_prepare,
+    conv_transpose_prepare, recurrent_prepare, matmul_integer_prepare, conv_integer_prepare, cumulative_sum_prepare, trilu_prepare, indexing_prepare,
+    non_max_suppression_prepare, non_zero_prepare, matmul_nbits_prepare;
 
 bool add_8_fits(const struct operation *operation); /* add_8_prepare has code for it */
 
@@ -58,16 +63,20 @@ static inline int64_t dims_product(const struct shape *shape, int from, int to)
     return product;
 }
 
-/* Cut to what the type holds; NaN becomes 0. */
-#define REAL_I64_LOW (-9.2e18) /* a double has no INT64_MAX */
-#define REAL_I64_HIGH 9.2e18
-static inline int64_t real_to_integer(double value, double low, double high)
-{
-    return value != value ? 0 : (int64_t)(value < low ? low : value > high ? high : value);
-}
-
 /* numpy broadcasting; ERROR_MODEL where the shapes do not go together. */
 MUST_CHECK enum error_code broadcast_shapes(const struct node *node, const struct shape *a, const struct shape *b, struct shape *result,
                                             struct error *error);
+/* Strides of an operand in elements along the result's axes: 0 where it is broadcast. */
+void broadcast_strides(const struct shape *operand, const struct shape *result, int64_t strides[TENSOR_RANK_MAX]);
+/* Shape of a batched matrix product of operands of rank 2 or more; where in a and b batch i of the result comes from, in elements. */
+MUST_CHECK enum error_code matmul_shape(const struct node *node, const struct shape *a, const struct shape *b, struct shape *result, struct error *error);
+void matmul_batch(const struct shape *a, const struct shape *b, const struct shape *out, int64_t batch, int64_t *a_at, int64_t *b_at);
+/* What only moves elements keeps their type and quantisation: gives these to output 0, and returns it. */
+struct value *operator_pass_on(struct graph *graph, struct node *node);
+/* Row-major strides in elements. */
+void dense_strides(const struct shape *shape, int64_t strides[TENSOR_RANK_MAX]);
+/* Element i of a tensor of indices (i32 or i64) along an axis of `limit`: negative ones count from the end; what lies outside is pulled to the
+ * nearest edge, since an index from a run may be anything. */
+int64_t index_at(const struct value *indices, const void *data, int64_t i, int64_t limit);
 
 #endif

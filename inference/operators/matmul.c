@@ -7,25 +7,30 @@
 #include <math.h>
 #include <string.h>
 
+enum error_code matmul_shape(const struct node *node, const struct shape *a, const struct shape *b, struct shape *result, struct error *error)
+{
+    if (a->rank < 2 || b->rank < 2 || a->dims[a->rank - 1] != b->dims[b->rank - 2])
+        return operator_fail(node, ERROR_MODEL, error, "shapes that do not multiply");
+    struct shape a_batch = *a, b_batch = *b, shape;
+    a_batch.rank -= 2;
+    b_batch.rank -= 2;
+    TRY(broadcast_shapes(node, &a_batch, &b_batch, &shape, error));
+    if (shape.rank + 2 > TENSOR_RANK_MAX)
+        return operator_fail(node, ERROR_UNSUPPORTED, error, "too many dimensions");
+    shape.dims[shape.rank++] = a->dims[a->rank - 2];
+    shape.dims[shape.rank++] = b->dims[b->rank - 1];
+    *result = shape;
+    return ERROR_NONE;
+}
+
 enum error_code matmul_infer(struct graph *graph, struct node *node, struct error *error)
 {
     const struct value *a = &graph->values[node->inputs[0]], *b = &graph->values[node->inputs[1]];
     struct value *out = &graph->values[node->outputs[0]];
     if (a->dtype != DTYPE_F32 || b->dtype != DTYPE_F32)
         return operator_fail(node, ERROR_UNSUPPORTED, error, "expected f32");
-    if (a->shape.rank < 2 || b->shape.rank < 2 || a->shape.dims[a->shape.rank - 1] != b->shape.dims[b->shape.rank - 2])
-        return operator_fail(node, a->shape.rank < 2 || b->shape.rank < 2 ? ERROR_UNSUPPORTED : ERROR_MODEL, error, "shapes that do not multiply");
-    struct shape a_batch = a->shape, b_batch = b->shape, batch;
-    a_batch.rank -= 2;
-    b_batch.rank -= 2;
-    TRY(broadcast_shapes(node, &a_batch, &b_batch, &batch, error));
-    if (batch.rank + 2 > TENSOR_RANK_MAX)
-        return operator_fail(node, ERROR_UNSUPPORTED, error, "too many dimensions");
-    batch.dims[batch.rank++] = a->shape.dims[a->shape.rank - 2];
-    batch.dims[batch.rank++] = b->shape.dims[b->shape.rank - 1];
-    out->shape = batch;
     out->dtype = DTYPE_F32;
-    return ERROR_NONE;
+    return matmul_shape(node, &a->shape, &b->shape, &out->shape, error);
 }
 
 static void multiply(const float *a, const float *b, float *out, int64_t rows, int64_t depth, int64_t columns)
@@ -41,6 +46,21 @@ static void multiply(const float *a, const float *b, float *out, int64_t rows, i
     }
 }
 
+void matmul_batch(const struct shape *a, const struct shape *b, const struct shape *out, int64_t batch, int64_t *a_at, int64_t *b_at)
+{
+    int64_t a_stride = dims_product(a, a->rank - 2, a->rank), b_stride = dims_product(b, b->rank - 2, b->rank);
+    *a_at = *b_at = 0;
+    for (int axis = 3; axis <= out->rank; axis++) {
+        int64_t position = batch % out->dims[out->rank - axis];
+        batch /= out->dims[out->rank - axis];
+        int32_t a_dim = axis <= a->rank ? a->dims[a->rank - axis] : 1, b_dim = axis <= b->rank ? b->dims[b->rank - axis] : 1;
+        *a_at += a_dim == 1 ? 0 : position * a_stride;
+        *b_at += b_dim == 1 ? 0 : position * b_stride;
+        a_stride *= a_dim;
+        b_stride *= b_dim;
+    }
+}
+
 static void matmul_execute(const struct operation *operation, void *const *data, void *scratch)
 {
     const struct shape *a = &operation_input(operation, 0)->shape, *b = &operation_input(operation, 1)->shape;
@@ -51,16 +71,8 @@ static void matmul_execute(const struct operation *operation, void *const *data,
     int64_t batches = dims_product(out, 0, out->rank - 2);
     (void)scratch;
     for (int64_t i = 0; i < batches; i++, to += rows * columns) {
-        int64_t rest = i, a_at = 0, b_at = 0, a_stride = rows * depth, b_stride = depth * columns;
-        for (int axis = 3; axis <= out->rank; axis++) {
-            int64_t position = rest % out->dims[out->rank - axis];
-            rest /= out->dims[out->rank - axis];
-            int32_t a_dim = axis <= a->rank ? a->dims[a->rank - axis] : 1, b_dim = axis <= b->rank ? b->dims[b->rank - axis] : 1;
-            a_at += a_dim == 1 ? 0 : position * a_stride;
-            b_at += b_dim == 1 ? 0 : position * b_stride;
-            a_stride *= a_dim;
-            b_stride *= b_dim;
-        }
+        int64_t a_at, b_at;
+        matmul_batch(a, b, out, i, &a_at, &b_at);
         multiply(a_data + a_at, b_data + b_at, to, rows, depth, columns);
     }
 }
@@ -74,7 +86,8 @@ enum error_code matmul_prepare(struct operation *operation, struct arena *arena,
     return ERROR_NONE;
 }
 
-/* X [T, N, I], W [D, 4H, I], R [D, 4H, H], B [D, 8H]; gates in the order input, output, forget, cell (ONNX LSTM-14). */
+/* X [T, N, I], W [D, 4H, I], R [D, 4H, H], B [D, 8H], lengths i32 [N], first h and c [D, N, H], peepholes [D, 3H]; gates in the order input,
+ * output, forget, cell (ONNX LSTM-14). What lies behind the end of a sequence is 0 in Y. */
 enum error_code lstm_infer(struct graph *graph, struct node *node, struct error *error)
 {
     int32_t hidden = node->attributes.recurrent.hidden, directions = node->attributes.recurrent.direction == 2 ? 2 : 1;
@@ -83,10 +96,11 @@ enum error_code lstm_infer(struct graph *graph, struct node *node, struct error 
         return operator_fail(node, ERROR_MODEL, error, "expected an input of rank 3");
     const struct shape w = {.rank = 3, .dims = {directions, 4 * hidden, x->dims[2]}}, r = {.rank = 3, .dims = {directions, 4 * hidden, hidden}};
     const struct shape b = {.rank = 2, .dims = {directions, 8 * hidden}}, state = {.rank = 3, .dims = {directions, x->dims[1], hidden}};
-    const struct shape *const expected[8] = {x, &w, &r, &b, NULL, &state, &state, NULL};
+    const struct shape lengths = {.rank = 1, .dims = {x->dims[1]}}, peepholes = {.rank = 2, .dims = {directions, 3 * hidden}};
+    const struct shape *const expected[8] = {x, &w, &r, &b, &lengths, &state, &state, &peepholes};
     for (int i = 0; i < 8; i++) {
         const struct value *operand = node->inputs[i] >= 0 ? &graph->values[node->inputs[i]] : NULL;
-        if (operand != NULL && (expected[i] == NULL || operand->dtype != DTYPE_F32 || !shape_equal(&operand->shape, expected[i])))
+        if (operand != NULL && (operand->dtype != (i == 4 ? DTYPE_I32 : DTYPE_F32) || !shape_equal(&operand->shape, expected[i])))
             return operator_fail(node, ERROR_MODEL, error, "an operand of another shape or type than the gates need");
     }
     graph->values[node->outputs[0]].shape = (struct shape){.rank = 4, .dims = {x->dims[0], directions, x->dims[1], hidden}};
@@ -119,7 +133,7 @@ static float sigmoid(float x)
 }
 
 struct lstm_weights {
-    const float *w, *r, *b;
+    const float *w, *r, *b, *peepholes;
     int64_t inputs, hidden;
     float cell_clip;
 };
@@ -132,11 +146,16 @@ static void lstm_step(const struct lstm_weights *weights, const float *x, float 
         float bias = weights->b != NULL ? weights->b[g] + weights->b[4 * hidden + g] : 0;
         gates[g] = bias + dot(weights->w + g * weights->inputs, x, weights->inputs) + dot(weights->r + g * hidden, h, hidden);
     }
+    const float *peepholes = weights->peepholes;
+    for (int64_t i = 0; i < hidden && peepholes != NULL; i++) {
+        gates[i] += peepholes[i] * c[i];
+        gates[2 * hidden + i] += peepholes[2 * hidden + i] * c[i];
+    }
     for (int64_t i = 0; i < hidden; i++) {
-        float input = sigmoid(gates[i]), output = sigmoid(gates[hidden + i]), forget = sigmoid(gates[2 * hidden + i]);
+        float input = sigmoid(gates[i]), forget = sigmoid(gates[2 * hidden + i]);
         c[i] = forget * c[i] + input * tanhf(gates[3 * hidden + i]);
         c[i] = c[i] > weights->cell_clip ? weights->cell_clip : c[i] < -weights->cell_clip ? -weights->cell_clip : c[i];
-        h[i] = output * tanhf(c[i]);
+        h[i] = sigmoid(gates[hidden + i] + (peepholes != NULL ? peepholes[hidden + i] * c[i] : 0)) * tanhf(c[i]);
     }
 }
 
@@ -148,6 +167,8 @@ static void lstm_execute(const struct operation *operation, void *const *data, v
     const float *x = operation_input_data(operation, data, 0), *bias = operation_input_data(operation, data, 3);
     const float *h_start = operation_input_data(operation, data, 5), *c_start = operation_input_data(operation, data, 6);
     float *y = operation_output_data(operation, data, 0), *h = operation_output_data(operation, data, 1), *c = operation_output_data(operation, data, 2);
+    const float *peepholes = operation_input_data(operation, data, 7);
+    const int32_t *lengths = operation_input_data(operation, data, 4);
     float clip = operation->node->attributes.recurrent.cell_clip;
     size_t state_bytes = (size_t)(directions * batch * hidden) * sizeof(float);
     memset(h, 0, state_bytes);
@@ -160,14 +181,19 @@ static void lstm_execute(const struct operation *operation, void *const *data, v
         struct lstm_weights weights = {.w = (const float *)operation_input_data(operation, data, 1) + d * 4 * hidden * inputs,
                                        .r = (const float *)operation_input_data(operation, data, 2) + d * 4 * hidden * hidden,
                                        .b = bias != NULL ? bias + d * 8 * hidden : NULL, .inputs = inputs, .hidden = hidden,
+                                       .peepholes = peepholes != NULL ? peepholes + d * 3 * hidden : NULL,
                                        .cell_clip = clip > 0 ? clip : INFINITY};
         bool backwards = operation->node->attributes.recurrent.direction == 1 || d == 1;
         for (int64_t s = 0; s < steps; s++) {
-            int64_t t = backwards ? steps - 1 - s : s;
             for (int64_t n = 0; n < batch; n++) {
-                float *state = h + (d * batch + n) * hidden;
-                lstm_step(&weights, x + (t * batch + n) * inputs, state, c + (d * batch + n) * hidden, scratch);
-                memcpy(y + ((t * directions + d) * batch + n) * hidden, state, (size_t)hidden * sizeof(float));
+                int64_t length = lengths == NULL || lengths[n] > steps ? steps : lengths[n], t = backwards && s < length ? length - 1 - s : s;
+                float *state = h + (d * batch + n) * hidden, *to = y + ((t * directions + d) * batch + n) * hidden;
+                if (s < length) {
+                    lstm_step(&weights, x + (t * batch + n) * inputs, state, c + (d * batch + n) * hidden, scratch);
+                    memcpy(to, state, (size_t)hidden * sizeof *to);
+                } else {
+                    memset(to, 0, (size_t)hidden * sizeof *to);
+                }
             }
         }
     }

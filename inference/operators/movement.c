@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Operators that move elements without looking at them: reshape, transpose, slice, expand, pad. They share one idea: the result is walked
+ * Operators that move elements without looking at them: reshape, transpose, slice, expand. They share one idea: the result is walked
  * in order, the source position follows by strides, and the innermost run is copied at once where it is contiguous. */
 #include "inference/operators/families.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { PARTS_WANTED = 16, PART_ELEMENTS_MIN = 16384 }; /* about 2 us: sharing less costs more than it brings */
@@ -58,7 +57,7 @@ static void move_execute(const struct operation *operation, void *const *data, v
     }
 }
 
-static void dense_strides(const struct shape *shape, int64_t strides[TENSOR_RANK_MAX])
+void dense_strides(const struct shape *shape, int64_t strides[TENSOR_RANK_MAX])
 {
     int64_t stride = 1;
     for (int i = shape->rank - 1; i >= 0; i--) {
@@ -97,8 +96,7 @@ static enum error_code prepare_move(struct operation *operation, struct arena *a
     return ERROR_NONE;
 }
 
-/* What only moves keeps its type and quantisation. */
-static struct value *pass_on(struct graph *graph, struct node *node)
+struct value *operator_pass_on(struct graph *graph, struct node *node)
 {
     struct value *out = &graph->values[node->outputs[0]];
     const struct value *in = &graph->values[node->inputs[0]];
@@ -110,7 +108,7 @@ static struct value *pass_on(struct graph *graph, struct node *node)
 
 enum error_code reshape_infer(struct graph *graph, struct node *node, struct error *error)
 {
-    struct value *out = pass_on(graph, node);
+    struct value *out = operator_pass_on(graph, node);
     if (!out->shape_known || shape_elements(&out->shape) != shape_elements(&graph->values[node->inputs[0]].shape))
         return operator_fail(node, ERROR_MODEL, error, "the new shape has another number of elements");
     return ERROR_NONE;
@@ -136,7 +134,7 @@ enum error_code reshape_prepare(struct operation *operation, struct arena *arena
 
 enum error_code transpose_infer(struct graph *graph, struct node *node, struct error *error)
 {
-    struct value *out = pass_on(graph, node);
+    struct value *out = operator_pass_on(graph, node);
     const struct shape *in = &graph->values[node->inputs[0]].shape;
     bool seen[TENSOR_RANK_MAX] = {false};
     struct shape shape = {.rank = in->rank};
@@ -233,7 +231,7 @@ enum error_code transpose_prepare(struct operation *operation, struct arena *are
 
 enum error_code slice_infer(struct graph *graph, struct node *node, struct error *error)
 {
-    struct value *out = pass_on(graph, node);
+    struct value *out = operator_pass_on(graph, node);
     const struct shape *in = &graph->values[node->inputs[0]].shape;
     if (!out->shape_known || out->shape.rank != in->rank)
         return operator_fail(node, ERROR_MODEL, error, "a result of another rank");
@@ -260,7 +258,7 @@ enum error_code slice_prepare(struct operation *operation, struct arena *arena, 
 
 enum error_code expand_infer(struct graph *graph, struct node *node, struct error *error)
 {
-    struct value *out = pass_on(graph, node);
+    struct value *out = operator_pass_on(graph, node);
     const struct shape *in = &graph->values[node->inputs[0]].shape;
     struct shape result;
     if (!out->shape_known || out->shape.rank < in->rank)
@@ -277,68 +275,4 @@ enum error_code expand_prepare(struct operation *operation, struct arena *arena,
     for (int i = 0; i < in->rank; i++)
         strides[out->rank - in->rank + i] = in->dims[i] == 1 ? 0 : source[i];
     return prepare_move(operation, arena, strides, 0, error);
-}
-
-enum error_code pad_infer(struct graph *graph, struct node *node, struct error *error)
-{
-    struct value *out = pass_on(graph, node);
-    const struct shape *in = &graph->values[node->inputs[0]].shape;
-    struct shape shape = {.rank = in->rank};
-    for (int i = 0; i < in->rank; i++) {
-        int64_t dim = (int64_t)in->dims[i] + node->attributes.pad.before[i] + node->attributes.pad.after[i];
-        if (node->attributes.pad.before[i] < 0 || node->attributes.pad.after[i] < 0 || dim > INT32_MAX)
-            return operator_fail(node, ERROR_MODEL, error, "a pad that is negative or too large");
-        shape.dims[i] = (int32_t)dim;
-    }
-    out->shape = shape;
-    return ERROR_NONE;
-}
-
-static void fill(void *to, const struct value *value, float real)
-{
-    int64_t count = shape_elements(&value->shape);
-    if (value->dtype == DTYPE_F32) {
-        for (int64_t i = 0; i < count; i++)
-            ((float *)to)[i] = real;
-        return;
-    }
-    double stored = value->quantization.count == 1 ? round((double)(real / value->quantization.scale[0])) + value->quantization.zero_point[0] : (double)real;
-    memset(to, (int)real_to_integer(stored, -128, 255), (size_t)count * dtype_bytes(value->dtype));
-}
-
-static void pad_execute(const struct operation *operation, void *const *data, void *scratch)
-{
-    const struct value *in = operation_input(operation, 0), *out = operation_output(operation, 0);
-    const char *from = operation_input_data(operation, data, 0);
-    char *to = operation_output_data(operation, data, 0);
-    const int32_t *before = operation->node->attributes.pad.before;
-    int rank = in->shape.rank;
-    int64_t strides[TENSOR_RANK_MAX], rows = rank > 0 ? dims_product(&in->shape, 0, rank - 1) : 1, at = 0;
-    size_t bytes = dtype_bytes(in->dtype), run = rank > 0 ? (size_t)in->shape.dims[rank - 1] * bytes : bytes;
-    int32_t position[TENSOR_RANK_MAX] = {0};
-    (void)scratch;
-    fill(to, out, operation->node->attributes.pad.value);
-    dense_strides(&out->shape, strides);
-    for (int i = 0; i < rank; i++)
-        at += strides[i] * before[i];
-    for (int64_t r = 0; r < rows && run > 0; r++, from += run) {
-        memcpy(to + (size_t)at * bytes, from, run);
-        for (int axis = rank - 2; axis >= 0; axis--) {
-            at += strides[axis];
-            if (++position[axis] < in->shape.dims[axis])
-                break;
-            at -= strides[axis] * in->shape.dims[axis];
-            position[axis] = 0;
-        }
-    }
-}
-
-enum error_code pad_prepare(struct operation *operation, struct arena *arena, struct error *error)
-{
-    (void)arena;
-    const struct value *in = operation_input(operation, 0);
-    if (in->dtype != DTYPE_F32 && dtype_bytes(in->dtype) != 1 && operation->node->attributes.pad.value != 0)
-        return operator_fail(operation->node, ERROR_UNSUPPORTED, error, "a fill of this type that is not zero");
-    operation->execute = pad_execute;
-    return ERROR_NONE;
 }

@@ -67,6 +67,69 @@ static const struct {
     [OPERATOR_REDUCE_MAX] = {reduce_infer, reduce_prepare},
     [OPERATOR_REDUCE_MIN] = {reduce_infer, reduce_prepare},
     [OPERATOR_ARG_MAX] = {arg_max_infer, arg_max_prepare},
+    [OPERATOR_MOD] = {binary_infer, binary_prepare},
+    [OPERATOR_FMOD] = {binary_infer, binary_prepare},
+    [OPERATOR_BITWISE_AND] = {binary_infer, binary_prepare},
+    [OPERATOR_BITWISE_OR] = {binary_infer, binary_prepare},
+    [OPERATOR_BITWISE_XOR] = {binary_infer, binary_prepare},
+    [OPERATOR_SHIFT_LEFT] = {binary_infer, binary_prepare},
+    [OPERATOR_SHIFT_RIGHT] = {binary_infer, binary_prepare},
+    [OPERATOR_LESS_OR_EQUAL] = {binary_infer, binary_prepare},
+    [OPERATOR_GREATER_OR_EQUAL] = {binary_infer, binary_prepare},
+    [OPERATOR_XOR] = {binary_infer, binary_prepare},
+    [OPERATOR_ELU] = {unary_infer, unary_prepare},
+    [OPERATOR_SELU] = {unary_infer, unary_prepare},
+    [OPERATOR_CELU] = {unary_infer, unary_prepare},
+    [OPERATOR_GELU] = {unary_infer, unary_prepare},
+    [OPERATOR_GELU_TANH] = {unary_infer, unary_prepare},
+    [OPERATOR_SOFTPLUS] = {unary_infer, unary_prepare},
+    [OPERATOR_SOFTSIGN] = {unary_infer, unary_prepare},
+    [OPERATOR_MISH] = {unary_infer, unary_prepare},
+    [OPERATOR_THRESHOLDED_RELU] = {unary_infer, unary_prepare},
+    [OPERATOR_RECIPROCAL] = {unary_infer, unary_prepare},
+    [OPERATOR_SIGN] = {unary_infer, unary_prepare},
+    [OPERATOR_FLOOR] = {unary_infer, unary_prepare},
+    [OPERATOR_CEIL] = {unary_infer, unary_prepare},
+    [OPERATOR_ROUND] = {unary_infer, unary_prepare},
+    [OPERATOR_SIN] = {unary_infer, unary_prepare},
+    [OPERATOR_COS] = {unary_infer, unary_prepare},
+    [OPERATOR_TAN] = {unary_infer, unary_prepare},
+    [OPERATOR_ASIN] = {unary_infer, unary_prepare},
+    [OPERATOR_ACOS] = {unary_infer, unary_prepare},
+    [OPERATOR_ATAN] = {unary_infer, unary_prepare},
+    [OPERATOR_SINH] = {unary_infer, unary_prepare},
+    [OPERATOR_COSH] = {unary_infer, unary_prepare},
+    [OPERATOR_ASINH] = {unary_infer, unary_prepare},
+    [OPERATOR_ACOSH] = {unary_infer, unary_prepare},
+    [OPERATOR_ATANH] = {unary_infer, unary_prepare},
+    [OPERATOR_IS_NAN] = {unary_infer, unary_prepare},
+    [OPERATOR_IS_INF] = {unary_infer, unary_prepare},
+    [OPERATOR_BITWISE_NOT] = {unary_infer, unary_prepare},
+    [OPERATOR_REDUCE_PROD] = {reduce_infer, reduce_prepare},
+    [OPERATOR_REDUCE_L1] = {reduce_infer, reduce_prepare},
+    [OPERATOR_REDUCE_L2] = {reduce_infer, reduce_prepare},
+    [OPERATOR_REDUCE_SUM_SQUARE] = {reduce_infer, reduce_prepare},
+    [OPERATOR_ARG_MIN] = {arg_max_infer, arg_max_prepare},
+    [OPERATOR_LOG_SOFTMAX] = {softmax_infer, softmax_prepare},
+    [OPERATOR_WHERE] = {where_infer, where_prepare},
+    [OPERATOR_LAYER_NORM] = {layer_norm_infer, layer_norm_prepare},
+    [OPERATOR_LRN] = {lrn_infer, lrn_prepare},
+    [OPERATOR_TOP_K] = {top_k_infer, top_k_prepare},
+    [OPERATOR_RESIZE_AXIS] = {resize_axis_infer, resize_axis_prepare},
+    [OPERATOR_CONV_TRANSPOSE] = {conv_transpose_infer, conv_transpose_prepare},
+    [OPERATOR_GRU] = {recurrent_infer, recurrent_prepare},
+    [OPERATOR_RNN] = {recurrent_infer, recurrent_prepare},
+    [OPERATOR_MATMUL_INTEGER] = {matmul_integer_infer, matmul_integer_prepare},
+    [OPERATOR_CONV_INTEGER] = {conv_integer_infer, conv_integer_prepare},
+    [OPERATOR_CUMULATIVE_SUM] = {cumulative_sum_infer, cumulative_sum_prepare},
+    [OPERATOR_TRILU] = {trilu_infer, trilu_prepare},
+    [OPERATOR_GATHER_ELEMENTS] = {gather_elements_infer, indexing_prepare},
+    [OPERATOR_GATHER_ND] = {gather_nd_infer, indexing_prepare},
+    [OPERATOR_SCATTER_ELEMENTS] = {scatter_elements_infer, indexing_prepare},
+    [OPERATOR_SCATTER_ND] = {scatter_nd_infer, indexing_prepare},
+    [OPERATOR_NON_MAX_SUPPRESSION] = {non_max_suppression_infer, non_max_suppression_prepare},
+    [OPERATOR_MATMUL_NBITS] = {matmul_nbits_infer, matmul_nbits_prepare},
+    [OPERATOR_NON_ZERO] = {non_zero_infer, non_zero_prepare},
     [OPERATOR_TREE_ENSEMBLE] = {tree_ensemble_infer, tree_ensemble_prepare},
     [OPERATOR_DETECTION_POSTPROCESS] = {detection_infer, detection_prepare},
 };
@@ -99,6 +162,7 @@ enum error_code operator_infer(struct graph *graph, struct node *node, struct er
             return operator_fail(node, ERROR_MODEL, error, "an input whose shape is not known");
     }
     TRY(table[node->kind].infer(graph, node, error));
+    TRY(bounded_infer(graph, node, error));
     return check_outputs(graph, node, error);
 }
 
@@ -118,8 +182,19 @@ enum error_code operator_prepare(const struct graph *graph, const struct node *n
     return table[node->kind].prepare(operation_out, arena, error);
 }
 
-/* A few bytes of file must not buy minutes of work or gigabytes when a model is loaded. */
-enum { FOLD_MACS_MAX = 1 << 28, FOLD_SCRATCH_BYTES_MAX = 1 << 28 };
+/* A few bytes of a file must not buy gigabytes or minutes while loading: what folds may be four times as large as what it is made of, or this. */
+enum { FOLD_BYTES = 32 << 20, FOLD_GROWTH = 4, FOLD_MACS = 1 << 28 };
+
+static bool is_worth_folding(const struct graph *graph, const struct operation *operation)
+{
+    const struct node *node = operation->node;
+    size_t in = 0, out = operation->scratch_bytes;
+    for (int32_t i = 0; i < node->input_count; i++)
+        in += node->inputs[i] >= 0 ? (size_t)shape_elements(&graph->values[node->inputs[i]].shape) * dtype_bytes(graph->values[node->inputs[i]].dtype) : 0;
+    for (int32_t i = 0; i < node->output_count; i++)
+        out += (size_t)shape_elements(&graph->values[node->outputs[i]].shape) * dtype_bytes(graph->values[node->outputs[i]].dtype);
+    return (out <= FOLD_BYTES || out / FOLD_GROWTH <= in) && operation->macs <= FOLD_MACS;
+}
 
 /* What was read once to be rearranged is seldom read again; if it is, it comes back from the file. */
 static void forget_file_pages(const struct graph *graph, const struct node *node)
@@ -138,8 +213,8 @@ enum error_code operator_fold(struct graph *graph, struct node *node, struct err
     struct operation operation;
     TRY(kernels_select("scalar", &scalar, error));
     TRY(operator_prepare(graph, node, scalar, &graph->arena, &operation, error));
-    if (operation.macs > FOLD_MACS_MAX || operation.scratch_bytes > FOLD_SCRATCH_BYTES_MAX)
-        return operator_fail(node, ERROR_LIMIT, error, "a constant that takes too much work or memory to compute");
+    if (!is_worth_folding(graph, &operation))
+        return ERROR_NONE;
     void **data = calloc((size_t)graph->value_count, sizeof *data);
     void *scratch = aligned_alloc(ARENA_ALIGNMENT, (operation.scratch_bytes / ARENA_ALIGNMENT + 1) * ARENA_ALIGNMENT);
     enum error_code code = data == NULL || scratch == NULL ? operator_fail(node, ERROR_LIMIT, error, "no memory to compute it") : ERROR_NONE;
@@ -159,6 +234,10 @@ enum error_code operator_fold(struct graph *graph, struct node *node, struct err
         for (int32_t i = 0; i < node->output_count; i++) {
             graph->values[node->outputs[i]].data = data[node->outputs[i]];
             graph->values[node->outputs[i]].producer = -1;
+            struct value *value = &graph->values[node->outputs[i]];
+            if (value->bounded)
+                value->shape.dims[value->bound_axis] = bounded_shrink(value, data[value->bound_count], data[node->outputs[i]]);
+            value->bounded = false;
         }
         node->removed = true;
     }

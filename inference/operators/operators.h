@@ -45,8 +45,12 @@ MUST_CHECK enum error_code operator_infer_all(struct graph *graph, struct error 
 MUST_CHECK enum error_code operator_prepare(const struct graph *graph, const struct node *node, const struct kernels *kernels,
                                             struct arena *arena, struct operation *operation_out, struct error *error);
 
-/* Computes a node whose inputs are all constant: its outputs become constants, the node is removed. Scalar kernels. */
+/* Computes a node whose inputs are all constant: its outputs become constants, the node is removed. Scalar kernels. A node whose result would
+ * be large or slow to make stays as it is, without an error. */
 MUST_CHECK enum error_code operator_fold(struct graph *graph, struct node *node, struct error *error);
+
+/* Moves what is there of a bounded value (graph.h) together, given its count; the actual extent along its axis. bounded.c */
+int32_t bounded_shrink(const struct value *value, const void *count, void *data);
 
 /* A family's entry points, referenced by the table in operators.c. */
 typedef enum error_code operator_infer_function(struct graph *graph, struct node *node, struct error *error);

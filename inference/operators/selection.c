@@ -135,8 +135,7 @@ enum error_code gather_infer(struct graph *graph, struct node *node, struct erro
     return ERROR_NONE;
 }
 
-/* Negative indices count from the end; what lies outside is pulled to the nearest edge: an index from a run may be anything. */
-static int64_t index_at(const struct value *indices, const void *data, int64_t i, int64_t limit)
+int64_t index_at(const struct value *indices, const void *data, int64_t i, int64_t limit)
 {
     int64_t index = indices->dtype == DTYPE_I64 ? ((const int64_t *)data)[i] : ((const int32_t *)data)[i];
     if (index < 0)

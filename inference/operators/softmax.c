@@ -9,6 +9,7 @@
 
 struct softmax {
     int64_t outer, length, inner;
+    bool logarithm;
 };
 
 enum error_code softmax_infer(struct graph *graph, struct node *node, struct error *error)
@@ -35,12 +36,24 @@ static void softmax_line(const float *in, float *out, int64_t length, int64_t st
         out[i * step] *= factor;
 }
 
+static void log_softmax_line(const float *in, float *out, int64_t length, int64_t step, float beta)
+{
+    float largest = in[0], sum = 0;
+    for (int64_t i = 1; i < length; i++)
+        largest = in[i * step] > largest ? in[i * step] : largest;
+    for (int64_t i = 0; i < length; i++)
+        sum += approximate_exp((in[i * step] - largest) * beta);
+    float term = logf(sum);
+    for (int64_t i = 0; i < length; i++)
+        out[i * step] = (in[i * step] - largest) * beta - term;
+}
+
 static void softmax_lines(const struct softmax *softmax, const float *in, float *out, float beta)
 {
     for (int64_t o = 0; o < softmax->outer; o++) {
         for (int64_t i = 0; i < softmax->inner; i++) {
             int64_t start = o * softmax->length * softmax->inner + i;
-            softmax_line(in + start, out + start, softmax->length, softmax->inner, beta);
+            (softmax->logarithm ? log_softmax_line : softmax_line)(in + start, out + start, softmax->length, softmax->inner, beta);
         }
     }
 }
@@ -78,7 +91,8 @@ enum error_code softmax_prepare(struct operation *operation, struct arena *arena
         return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");
     int last = operation->node->attributes.softmax.flatten ? rank : axis + 1;
     *softmax = (struct softmax){.outer = dims_product(&in->shape, 0, axis), .length = dims_product(&in->shape, axis, last),
-                                .inner = dims_product(&in->shape, last, rank)};
+                                .inner = dims_product(&in->shape, last, rank),
+                                .logarithm = operation->node->kind == OPERATOR_LOG_SOFTMAX};
     bool bytes = (in->dtype == DTYPE_I8 || in->dtype == DTYPE_U8) && in->quantization.count == 1 &&
                  (out->dtype == DTYPE_I8 || out->dtype == DTYPE_U8) && out->quantization.count == 1;
     if (softmax->length < 1 || (!bytes && (in->dtype != DTYPE_F32 || out->dtype != DTYPE_F32)))

@@ -4,6 +4,7 @@
 #include "inference/operators/families.h"
 
 #include "inference/operators/approximate.h"
+#include "inference/operators/wide.h"
 
 #include <math.h>
 
@@ -39,26 +40,43 @@ DEFINE_UNARY(sqrt_of, sqrtf(x))
 DEFINE_UNARY(abs_of, fabsf(x))
 DEFINE_UNARY(negate, -x)
 DEFINE_UNARY(erf_of, erff(x))
+DEFINE_UNARY(elu, x >= 0 ? x : alpha *expm1f(x))
+DEFINE_UNARY(selu, beta *(x > 0 ? x : alpha * expm1f(x)))
+DEFINE_UNARY(celu, x >= 0 ? x : alpha *expm1f(x / alpha))
+DEFINE_UNARY(gelu, 0.5f * x * (1 + erff(x * 0.70710678f)))
+DEFINE_UNARY(gelu_tanh, 0.5f * x * (1 + tanhf(0.79788456f * (x + 0.044715f * x * x * x))))
+DEFINE_UNARY(softplus, x > 20 ? x : log1pf(expf(x)))
+DEFINE_UNARY(softsign, x / (1 + fabsf(x)))
+DEFINE_UNARY(mish, x *tanhf(x > 20 ? x : log1pf(expf(x))))
+DEFINE_UNARY(thresholded_relu, x > alpha ? x : 0)
+DEFINE_UNARY(reciprocal, 1 / x)
+DEFINE_UNARY(sign, x > 0 ? 1.0f : x < 0 ? -1.0f : x)
+DEFINE_UNARY(floor_of, floorf(x))
+DEFINE_UNARY(ceil_of, ceilf(x))
+DEFINE_UNARY(round_of, rintf(x))
+DEFINE_UNARY(sine, sinf(x))
+DEFINE_UNARY(cosine, cosf(x))
+DEFINE_UNARY(tangent, tanf(x))
+DEFINE_UNARY(arc_sine, asinf(x))
+DEFINE_UNARY(arc_cosine, acosf(x))
+DEFINE_UNARY(arc_tangent, atanf(x))
+DEFINE_UNARY(sinh_of, sinhf(x))
+DEFINE_UNARY(cosh_of, coshf(x))
+DEFINE_UNARY(asinh_of, asinhf(x))
+DEFINE_UNARY(acosh_of, acoshf(x))
+DEFINE_UNARY(atanh_of, atanhf(x))
 
-static unary_function *function_of(enum operator_kind kind)
-{
-    switch (kind) {
-    case OPERATOR_RELU: return relu;
-    case OPERATOR_CLIP: return clip;
-    case OPERATOR_LEAKY_RELU: return leaky_relu;
-    case OPERATOR_SIGMOID: return sigmoid;
-    case OPERATOR_TANH: return tanh_of;
-    case OPERATOR_HARD_SIGMOID: return hard_sigmoid;
-    case OPERATOR_HARD_SWISH: return hard_swish;
-    case OPERATOR_EXP: return exp_of;
-    case OPERATOR_LOG: return log_of;
-    case OPERATOR_SQRT: return sqrt_of;
-    case OPERATOR_ABS: return abs_of;
-    case OPERATOR_NEG: return negate;
-    case OPERATOR_ERF: return erf_of;
-    default: return NULL;
-    }
-}
+static unary_function *const functions[OPERATOR_COUNT] = {
+    [OPERATOR_RELU] = relu, [OPERATOR_CLIP] = clip, [OPERATOR_LEAKY_RELU] = leaky_relu, [OPERATOR_SIGMOID] = sigmoid,
+    [OPERATOR_TANH] = tanh_of, [OPERATOR_HARD_SIGMOID] = hard_sigmoid, [OPERATOR_HARD_SWISH] = hard_swish, [OPERATOR_EXP] = exp_of,
+    [OPERATOR_LOG] = log_of, [OPERATOR_SQRT] = sqrt_of, [OPERATOR_ABS] = abs_of, [OPERATOR_NEG] = negate, [OPERATOR_ERF] = erf_of,
+    [OPERATOR_ELU] = elu, [OPERATOR_SELU] = selu, [OPERATOR_CELU] = celu, [OPERATOR_GELU] = gelu, [OPERATOR_GELU_TANH] = gelu_tanh,
+    [OPERATOR_SOFTPLUS] = softplus, [OPERATOR_SOFTSIGN] = softsign, [OPERATOR_MISH] = mish, [OPERATOR_THRESHOLDED_RELU] = thresholded_relu,
+    [OPERATOR_RECIPROCAL] = reciprocal, [OPERATOR_SIGN] = sign, [OPERATOR_FLOOR] = floor_of, [OPERATOR_CEIL] = ceil_of,
+    [OPERATOR_ROUND] = round_of, [OPERATOR_SIN] = sine, [OPERATOR_COS] = cosine, [OPERATOR_TAN] = tangent, [OPERATOR_ASIN] = arc_sine,
+    [OPERATOR_ACOS] = arc_cosine, [OPERATOR_ATAN] = arc_tangent, [OPERATOR_SINH] = sinh_of, [OPERATOR_COSH] = cosh_of,
+    [OPERATOR_ASINH] = asinh_of, [OPERATOR_ACOSH] = acosh_of, [OPERATOR_ATANH] = atanh_of,
+};
 
 struct unary {
     unary_function *function;
@@ -72,7 +90,9 @@ enum error_code unary_infer(struct graph *graph, struct node *node, struct error
     struct value *out = &graph->values[node->outputs[0]];
     (void)error;
     out->shape = in->shape;
-    if (in->quantization.count == 0)
+    if (node->kind == OPERATOR_IS_NAN || node->kind == OPERATOR_IS_INF)
+        out->dtype = DTYPE_BOOL;
+    else if (in->quantization.count == 0)
         out->dtype = in->dtype;
     else if (out->quantization.count == 0)
         out->quantization = in->quantization, out->dtype = in->dtype;
@@ -109,14 +129,56 @@ static void execute_table(const struct operation *operation, void *const *data, 
         out[i] = unary->table[in[i]];
 }
 
-static void execute_not(const struct operation *operation, void *const *data, void *scratch)
+/* Integers and truth values: what has a meaning there. */
+static int64_t apply_integer(enum operator_kind kind, int64_t x)
 {
-    const uint8_t *in = operation_input_data(operation, data, 0);
+    switch (kind) {
+    case OPERATOR_NOT: return !x;
+    case OPERATOR_BITWISE_NOT: return ~x;
+    case OPERATOR_ABS: return x < 0 ? (int64_t)(0 - (uint64_t)x) : x;
+    case OPERATOR_NEG: return (int64_t)(0 - (uint64_t)x);
+    case OPERATOR_SIGN: return (x > 0) - (x < 0);
+    default: return x > 0 ? x : 0; /* Relu */
+    }
+}
+
+static bool has_integer_form(enum operator_kind kind, enum dtype dtype)
+{
+    bool is_signed = dtype == DTYPE_I8 || dtype == DTYPE_I16 || dtype == DTYPE_I32 || dtype == DTYPE_I64;
+    if (kind == OPERATOR_NOT)
+        return dtype == DTYPE_BOOL;
+    if (kind == OPERATOR_BITWISE_NOT)
+        return dtype_is_integer(dtype);
+    return is_signed && (kind == OPERATOR_ABS || kind == OPERATOR_NEG || kind == OPERATOR_SIGN || kind == OPERATOR_RELU);
+}
+
+static void execute_integer(const struct operation *operation, void *const *data, void *scratch)
+{
+    const struct value *in = operation_input(operation, 0);
+    const char *from = operation_input_data(operation, data, 0);
+    char *to = operation_output_data(operation, data, 0);
+    (void)scratch;
+    for (int64_t count = shape_elements(&in->shape); count > 0; count -= WIDE_BLOCK) {
+        int64_t block[WIDE_BLOCK], part = count < WIDE_BLOCK ? count : WIDE_BLOCK;
+        wide_load(in->dtype, from, 1, block, part);
+        for (int64_t i = 0; i < part; i++)
+            block[i] = apply_integer(operation->node->kind, block[i]);
+        wide_store(in->dtype, to, block, part);
+        from += (size_t)part * dtype_bytes(in->dtype);
+        to += (size_t)part * dtype_bytes(in->dtype);
+    }
+}
+
+/* IsNaN; IsInf with alpha: negative ones count, beta: positive ones do. */
+static void execute_test(const struct operation *operation, void *const *data, void *scratch)
+{
+    const struct unary *unary = operation->prepared;
+    const float *in = operation_input_data(operation, data, 0);
     uint8_t *out = operation_output_data(operation, data, 0);
     int64_t count = shape_elements(&operation_output(operation, 0)->shape);
     (void)scratch;
     for (int64_t i = 0; i < count; i++)
-        out[i] = !in[i];
+        out[i] = operation->node->kind == OPERATOR_IS_NAN ? isnan(in[i]) != 0 : isinf(in[i]) != 0 && (in[i] < 0 ? unary->alpha != 0 : unary->beta != 0);
 }
 
 static void fill_table(const struct operation *operation, struct unary *unary)
@@ -140,15 +202,18 @@ enum error_code unary_prepare(struct operation *operation, struct arena *arena, 
     struct unary *unary = arena_allocate(arena, sizeof *unary);
     if (unary == NULL)
         return operator_fail(node, ERROR_LIMIT, error, "no memory");
-    unary->function = function_of(node->kind);
+    unary->function = functions[node->kind];
     unary->alpha = node->attributes.scalar.alpha;
     unary->beta = node->attributes.scalar.beta;
     operation->prepared = unary;
     operation->in_place = true;
     bool bytes = (in->dtype == DTYPE_I8 || in->dtype == DTYPE_U8) && in->quantization.count == 1 && out->quantization.count == 1 &&
                  (out->dtype == DTYPE_I8 || out->dtype == DTYPE_U8);
-    if (node->kind == OPERATOR_NOT && in->dtype == DTYPE_BOOL) {
-        operation->execute = execute_not;
+    if (in->quantization.count == 0 && has_integer_form(node->kind, in->dtype)) {
+        operation->execute = execute_integer;
+    } else if ((node->kind == OPERATOR_IS_NAN || node->kind == OPERATOR_IS_INF) && in->dtype == DTYPE_F32) {
+        operation->execute = execute_test;
+        operation->in_place = false;
     } else if (node->kind == OPERATOR_SIGMOID && in->dtype == DTYPE_F32) {
         operation->execute_parts = sigmoid_parts;
         operation->parts = (shape_elements(&out->shape) + PART_ELEMENTS - 1) / PART_ELEMENTS;
@@ -160,61 +225,5 @@ enum error_code unary_prepare(struct operation *operation, struct arena *arena, 
     } else {
         return operator_fail(node, ERROR_UNSUPPORTED, error, "not supported for this type");
     }
-    return ERROR_NONE;
-}
-
-/* y = (x - mean) / sqrt(variance + epsilon) * scale + bias along the last axis, as one factor and one term a channel. */
-struct batch_norm {
-    float *factor, *term;
-    int64_t channels;
-};
-
-enum error_code batch_norm_infer(struct graph *graph, struct node *node, struct error *error)
-{
-    const struct value *in = &graph->values[node->inputs[0]];
-    struct value *out = &graph->values[node->outputs[0]];
-    if (in->dtype != DTYPE_F32 || in->shape.rank < 1)
-        return operator_fail(node, ERROR_UNSUPPORTED, error, "expected f32");
-    for (int i = 1; i < 5; i++) {
-        const struct value *operand = &graph->values[node->inputs[i]];
-        if (operand->data == NULL || operand->dtype != DTYPE_F32 || shape_elements(&operand->shape) != in->shape.dims[in->shape.rank - 1])
-            return operator_fail(node, ERROR_UNSUPPORTED, error, "statistics that are not one constant f32 a channel");
-    }
-    out->dtype = DTYPE_F32;
-    out->shape = in->shape;
-    return ERROR_NONE;
-}
-
-static void batch_norm_execute(const struct operation *operation, void *const *data, void *scratch)
-{
-    const struct batch_norm *norm = operation->prepared;
-    const float *in = operation_input_data(operation, data, 0);
-    float *out = operation_output_data(operation, data, 0);
-    int64_t rows = norm->channels > 0 ? shape_elements(&operation_output(operation, 0)->shape) / norm->channels : 0;
-    (void)scratch;
-    for (int64_t r = 0; r < rows; r++, in += norm->channels, out += norm->channels) {
-        for (int64_t c = 0; c < norm->channels; c++)
-            out[c] = in[c] * norm->factor[c] + norm->term[c];
-    }
-}
-
-enum error_code batch_norm_prepare(struct operation *operation, struct arena *arena, struct error *error)
-{
-    const struct shape *shape = &operation_input(operation, 0)->shape;
-    struct batch_norm *norm = arena_allocate(arena, sizeof *norm);
-    int64_t channels = shape->dims[shape->rank - 1];
-    float *factors = arena_allocate_array(arena, (size_t)channels * 2 + 1, sizeof *factors);
-    if (norm == NULL || factors == NULL)
-        return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");
-    *norm = (struct batch_norm){.factor = factors, .term = factors + channels, .channels = channels};
-    const float *scale = operation_input(operation, 1)->data, *bias = operation_input(operation, 2)->data;
-    const float *mean = operation_input(operation, 3)->data, *variance = operation_input(operation, 4)->data;
-    for (int64_t c = 0; c < channels; c++) {
-        norm->factor[c] = scale[c] / sqrtf(variance[c] + operation->node->attributes.batch_norm.epsilon);
-        norm->term[c] = bias[c] - mean[c] * norm->factor[c];
-    }
-    operation->prepared = norm;
-    operation->execute = batch_norm_execute;
-    operation->in_place = true;
     return ERROR_NONE;
 }

@@ -5,34 +5,61 @@
 
 #include <string.h>
 
-static bool is_skipped(const char *skip, const char *name)
+static const struct {
+    const char *name;
+    pass_function *run;
+} passes[] = {
+    {"layout", pass_layout}, {"batch-norm", pass_batch_norm}, {"quantize", pass_quantize}, {"activation", pass_activation},
+    {"fold", pass_fold}, {"shuffle", pass_shuffle}, {"residual", pass_residual}, {"winograd", pass_winograd},
+};
+
+enum { PASSES = sizeof passes / sizeof passes[0] };
+
+static bool is_named(const char *at, size_t length, const char *name)
 {
-    size_t length = strlen(name);
-    for (const char *at = skip; at != NULL && *at != '\0';) {
-        size_t part = strcspn(at, ",");
-        if (part == length && memcmp(at, name, length) == 0)
-            return true;
-        at += part + (at[part] == ',');
-    }
-    return false;
+    return strlen(name) == length && memcmp(at, name, length) == 0;
 }
 
-enum error_code passes_run(struct graph *graph, const char *skip, struct error *error)
+/* skipped[i]: pass i is left out. Folding always runs: the engine counts on it. */
+static enum error_code read_skipped(const char *list, bool skipped[PASSES], struct error *error)
 {
-    static const struct {
-        const char *name;
-        pass_function *run;
-    } passes[] = {
-        {"layout", pass_layout}, {"batch-norm", pass_batch_norm}, {"quantize", pass_quantize}, {"activation", pass_activation}, {"", pass_fold},
-        {"shuffle", pass_shuffle}, {"residual", pass_residual}, {"winograd", pass_winograd},
-    };
+    for (const char *at = list; at != NULL && *at != '\0';) {
+        size_t length = strcspn(at, ",");
+        bool known = is_named(at, length, "all");
+        for (int i = 0; i < PASSES; i++) {
+            if (passes[i].run != pass_fold && (is_named(at, length, "all") || is_named(at, length, passes[i].name)))
+                known = skipped[i] = true;
+        }
+        if (!known)
+            return error_set(error, ERROR_INPUT, "EDDY_PASSES leaves out \"%.*s\", which is no pass: layout, batch-norm, quantize, activation, shuffle, "
+                                                 "residual, winograd or all", (int)(length < 40 ? length : 40), at);
+        at += length + (at[length] == ',');
+    }
+    return ERROR_NONE;
+}
+
+enum error_code passes_run(struct graph *graph, const char *skip, FILE *trace, struct error *error)
+{
+    bool skipped[PASSES] = {false};
+    TRY(read_skipped(skip, skipped, error));
     TRY(graph_compact(graph, error));
-    for (size_t i = 0; i < sizeof passes / sizeof passes[0]; i++) {
-        if (passes[i].name[0] != '\0' && is_skipped(skip, passes[i].name))
+    if (trace != NULL) {
+        fprintf(trace, "loaded: %d nodes\n", graph->node_count);
+        graph_print(graph, trace);
+    }
+    for (int i = 0; i < PASSES; i++) {
+        if (skipped[i]) {
+            if (trace != NULL)
+                fprintf(trace, "\n%s: left out\n", passes[i].name);
             continue;
+        }
         TRY(passes[i].run(graph, error));
         TRY(graph_compact(graph, error));
         TRY(operator_infer_all(graph, error));
+        if (trace != NULL) {
+            fprintf(trace, "\nafter %s: %d nodes\n", passes[i].name, graph->node_count);
+            graph_print(graph, trace);
+        }
     }
     return ERROR_NONE;
 }

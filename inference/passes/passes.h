@@ -16,8 +16,9 @@
 
 #include "inference/graph.h"
 
-/* skip: comma-separated names of passes to leave out; NULL: none. */
-MUST_CHECK enum error_code passes_run(struct graph *graph, const char *skip, struct error *error);
+/* skip: comma-separated names of passes to leave out, "all" for all of them; NULL: none. ERROR_INPUT where a name is none of them.
+ * trace: where the graph is written as it was loaded and after each pass; NULL: nowhere. */
+MUST_CHECK enum error_code passes_run(struct graph *graph, const char *skip, FILE *trace, struct error *error);
 
 typedef enum error_code pass_function(struct graph *graph, struct error *error);
 pass_function pass_layout, pass_batch_norm, pass_quantize, pass_activation, pass_shuffle, pass_residual, pass_winograd, pass_fold;

@@ -47,6 +47,13 @@ def scalar(name, value, kind=FLOAT):
     return tensor(name, kind, [], [value])
 
 
+class Graph:
+    """The body of If, Loop or Scan."""
+
+    def __init__(self, nodes, inputs, outputs, initializers=()):
+        self.bytes = graph_fields(nodes, inputs, outputs, initializers)
+
+
 def attribute(name, value):
     body = bytes_field(1, name)
     if isinstance(value, float):
@@ -55,6 +62,8 @@ def attribute(name, value):
         return body + number_field(3, value) + number_field(20, 2)
     if isinstance(value, str):
         return body + bytes_field(4, value) + number_field(20, 3)
+    if isinstance(value, Graph):
+        return body + bytes_field(6, value.bytes) + number_field(20, 5)
     if isinstance(value, bytes):
         return body + bytes_field(5, value) + number_field(20, 4)
     if isinstance(value[0], float):
@@ -76,11 +85,15 @@ def value_info(name, kind, dims):
     return bytes_field(1, name) + bytes_field(2, bytes_field(1, number_field(1, kind) + bytes_field(2, shape)))
 
 
-def model(nodes, inputs, outputs, initializers=(), opset=13):
+def graph_fields(nodes, inputs, outputs, initializers):
     graph = b"".join(bytes_field(1, one) for one in nodes) + bytes_field(2, "seed")
     graph += b"".join(bytes_field(5, one) for one in initializers)
     graph += b"".join(bytes_field(11, value_info(*one)) for one in inputs)
-    graph += b"".join(bytes_field(12, value_info(*one)) for one in outputs)
+    return graph + b"".join(bytes_field(12, value_info(*one)) for one in outputs)
+
+
+def model(nodes, inputs, outputs, initializers=(), opset=13):
+    graph = graph_fields(nodes, inputs, outputs, initializers)
     return number_field(1, 8) + bytes_field(7, graph) + bytes_field(8, bytes_field(1, "") + number_field(2, opset))
 
 
@@ -217,5 +230,97 @@ def trees():
             "trees-classifier": one("TreeEnsembleClassifier", [2, 3], out=(INT64, []), outputs=("o", "p"), domain="ai.onnx.ml", **nodes, **classifier)}
 
 
+def pooled():
+    made = {"conv-3d": one("Conv", [1, 2, 4, 3, 3], [floats("w", [2, 2, 2, 2, 2]), floats("b", [2])], strides=[2, 1, 1], pads=[1, 0, 0, 0, 0, 1]),
+            "max-pool-3d": one("MaxPool", [1, 2, 4, 4, 4], kernel_shape=[2, 2, 2], strides=[2, 1, 1]),
+            "average-pool-1d": one("AveragePool", [1, 2, 7], kernel_shape=[3], pads=[1, 1], count_include_pad=1),
+            "conv-transpose": one("ConvTranspose", [1, 2, 3, 3], [floats("w", [2, 3, 3, 3]), floats("b", [3])], strides=[2, 2], pads=[1, 1, 1, 1],
+                                  output_padding=[1, 1]),
+            "conv-transpose-1d": one("ConvTranspose", [1, 2, 4], [floats("w", [2, 1, 3])], group=2, auto_pad="SAME_UPPER", strides=[2])}
+    sizes, scales = integers("z", [2, 5]), tensor("s", FLOAT, [4], [1.0, 1.0, 0.6, 1.5])
+    for mode in ("nearest", "linear", "cubic"):
+        for place in ("half_pixel_symmetric", "tf_crop_and_resize", "half_pixel"):
+            made[f"resize-axis-{mode}-{place}"] = one("Resize", [1, 1, 4, 4], [tensor("r", FLOAT, [8], [0.0, 0.0, 0.2, 0.4, 1.0, 1.0, 0.6, 1.7]), scales],
+                                                      ["x", "r", "s"], mode=mode, coordinate_transformation_mode=place, antialias=1, opset=19)
+    made["resize-aspect"] = one("Resize", [1, 1, 4, 7], [sizes], ["x", "", "", "z"], axes=[3, 2], keep_aspect_ratio_policy="not_larger", opset=19)
+    return made
+
+
+def indexed():
+    i, pairs = integers("i", [2, 0, -1, 1], dims=[2, 2]), integers("i", [0, 1, 1, 0], dims=[2, 2])
+    made = {"gather-elements": one("GatherElements", [2, 3], [i], axis=1), "gather-nd": one("GatherND", [2, 2, 3], [pairs]),
+            "gather-nd-batch": one("GatherND", [2, 3], [integers("i", [2, 0], dims=[2, 1])], batch_dims=1),
+            "scatter-elements": one("ScatterElements", [2, 3], [i, floats("u", [2, 2])], axis=1, reduction="add", opset=18),
+            "scatter-nd": one("ScatterND", [2, 2, 3], [pairs, floats("u", [2, 3])], reduction="max", opset=18),
+            "top-k": one("TopK", [3, 5], [integers("k", [2])], outputs=("o", "p"), axis=-1, largest=0),
+            "cumulative-sum": one("CumSum", [2, 4], [scalar("a", 1, INT64)], reverse=1, exclusive=1),
+            "trilu": one("Trilu", [2, 3, 3], [scalar("k", -1, INT64)], opset=14, upper=0), "arg-min": one("ArgMin", [3, 4], out=(INT64, []), axis=0),
+            "tile": one("Tile", [2, 1, 3], [integers("r", [1, 3, 2])]), "depth-to-space": one("DepthToSpace", [1, 8, 2, 3], blocksize=2, mode="CRD"),
+            "space-to-depth": one("SpaceToDepth", [1, 2, 4, 2], blocksize=2),
+            "where": model([node("Where", ["c", "x", "y"], ["o"])], [("c", BOOL, [2, 1]), ("x", FLOAT, [3]), ("y", FLOAT, [2, 3])], [("o", FLOAT, [])])}
+    for mode in ("edge", "reflect", "wrap"):
+        made[f"pad-{mode}"] = one("Pad", [3, 4], [integers("p", [1, -1, 2, 2])], mode=mode, opset=19)
+    for op in ("ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"):
+        made[op.lower()] = one(op, [2, 3, 4], keepdims=1, axes=[0, 2])
+    made["non-zero"] = model([node("NonZero", ["x"], ["n"]), node("Transpose", ["n"], ["t"], perm=[1, 0]), node("GatherND", ["x", "t"], ["o"])],
+                             [("x", FLOAT, [2, 3])], [("o", FLOAT, ["n"]), ("n", INT64, [2, "n"])])
+    made["non-max-suppression"] = model(
+        [node("NonMaxSuppression", ["x", "y", "m", "t", "s"], ["n"]), node("Slice", ["n", "b", "e", "a"], ["p"]), node("Cast", ["p"], ["o"], to=FLOAT)],
+        [("x", FLOAT, [1, 4, 4]), ("y", FLOAT, [1, 2, 4])], [("o", FLOAT, ["n", 1])],
+        [integers("m", [3]), tensor("t", FLOAT, [1], [0.5]), tensor("s", FLOAT, [1], [0.1]), integers("b", [2]), integers("e", [3]), integers("a", [1])])
+    return made
+
+
+def numbers():
+    made = {}
+    for kind, code in (("u8", UINT8), ("i8", INT8), ("i32", INT32), ("i64", INT64)):
+        for op in ("Add", "Div", "Mod", "Pow", "Max", "BitwiseXor"):
+            made[f"{op.lower()}-{kind}"] = pair(op, [2, 3], [3], kind=code, out=code)
+    for op in ("Elu", "Selu", "Celu", "Gelu", "Softplus", "Mish", "ThresholdedRelu", "Reciprocal", "Sign", "Round", "Atanh"):
+        made[op.lower()] = one(op, [5], opset=20)
+    made["log-softmax"] = one("LogSoftmax", [2, 5], axis=0)
+    made["clip-computed"] = model([node("Clip", ["x", "l", "h"], ["o"])], [("x", INT8, [4]), ("l", INT8, []), ("h", INT8, [])], [("o", INT8, [])])
+    made["dynamic-quantize"] = one("DynamicQuantizeLinear", [2, 3], outputs=("o", "s", "z"), out=(UINT8, []))
+    made["quantize-axis"] = one("QuantizeLinear", [2, 3], [tensor("s", FLOAT, [3], [0.1, 0.2, 0.3]), integers("z", [1, 2, 3], UINT8)], axis=1, out=(UINT8, []))
+    made["dequantize-blocks"] = one("DequantizeLinear", [2, 4], [tensor("s", FLOAT, [2, 2], [0.1, 0.2, 0.3, 0.4])], kind=INT8, axis=1, block_size=2, opset=21)
+    made["matmul-nbits"] = one("MatMulNBits", [2, 6], [tensor("w", UINT8, [2, 2, 2], [0xA9, 0xCB, 0x98, 0, 0x10, 0x32, 0x21, 0]), floats("s", [4]),
+                                                       tensor("z", UINT8, [2, 1], [0x88, 0x11])], domain="com.microsoft", K=6, N=2, bits=4, block_size=4)
+    made["einsum"] = model([node("Einsum", ["x", "y"], ["o"], equation="bij,bjk->bki")], [("x", FLOAT, [2, 3, 4]), ("y", FLOAT, [2, 4, 5])],
+                           [("o", FLOAT, [])])
+    made["matmul-integer"] = model([node("MatMulInteger", ["x", "y", "z"], ["o"])], [("x", UINT8, [2, 3]), ("y", INT8, [3, 4]), ("z", UINT8, [2])],
+                                   [("o", INT32, [])])
+    made["conv-integer"] = one("ConvInteger", [1, 2, 4, 4], [tensor("w", INT8, [3, 2, 2, 2], list(range(24))), scalar("z", 7, UINT8)], kind=UINT8,
+                               out=(INT32, []), pads=[1, 0, 0, 1])
+    return made
+
+
+def normalised():
+    made = {"layer-norm": one("LayerNormalization", [2, 3, 4], [floats("s", [4]), floats("b", [4])], outputs=("o", "m", "d"), opset=17),
+            "instance-norm": one("InstanceNormalization", [1, 2, 3, 3], [floats("s", [2]), floats("b", [2])]),
+            "group-norm": one("GroupNormalization", [1, 4, 3], [floats("s", [4]), floats("b", [4])], num_groups=2, opset=21),
+            "lrn": one("LRN", [1, 5, 2, 2], size=3)}
+    for op, gates in (("GRU", 3), ("RNN", 1)):
+        made[op.lower()] = one(op, [4, 2, 3], [floats("w", [1, 5 * gates, 3]), floats("r", [1, 5 * gates, 5]), floats("b", [1, 10 * gates])],
+                               outputs=("o", "h"), hidden_size=5)
+    made["lstm-lengths"] = one("LSTM", [4, 2, 3], [floats("w", [1, 8, 3]), floats("r", [1, 8, 2]), integers("l", [3, 9], INT32), floats("p", [1, 6])],
+                               ["x", "w", "r", "", "l", "", "", "p"], outputs=("o", "h", "c"), hidden_size=2)
+    return made
+
+
+def controlled():
+    number, truth = ("v", FLOAT, [2]), ("c", BOOL, [])
+    body = Graph([node("Add", ["v", "x"], ["w"]), node("Identity", ["c"], ["d"])], [("i", INT64, []), truth, number],
+                 [("d", BOOL, []), ("w", FLOAT, [2])])
+    steps = Graph([node("Add", ["v", "b"], ["w"]), node("Mul", ["w", "b"], ["p"])], [number, ("b", FLOAT, [2])], [("w", FLOAT, [2]), ("p", FLOAT, [2])])
+    branches = {"then_branch": Graph([node("Neg", ["x"], ["t"])], [], [("t", FLOAT, [2])]),
+                "else_branch": Graph([node("Abs", ["x"], ["e"])], [], [("e", FLOAT, [2])])}
+    return {"if": model([node("If", ["c"], ["o"], **branches)], [truth, ("x", FLOAT, [2])], [("o", FLOAT, [2])]),
+            "loop": model([node("Loop", ["n", "c", "x"], ["o"], body=body)], [truth, ("x", FLOAT, [2])], [("o", FLOAT, [2])],
+                          [scalar("n", 3, INT64)]),
+            "scan": model([node("Scan", ["x", "y"], ["o", "q"], body=steps, num_scan_inputs=1)], [("x", FLOAT, [2]), ("y", FLOAT, [3, 2])],
+                          [("o", FLOAT, [2]), ("q", FLOAT, [3, 2])])}
+
+
 def models():
-    return {**elementwise(), **spatial(), **matrices(), **shapes(), **quantised(), **trees()}
+    return {**elementwise(), **spatial(), **matrices(), **shapes(), **quantised(), **trees(), **pooled(), **indexed(), **numbers(), **normalised(),
+            **controlled()}

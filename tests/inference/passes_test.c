@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Each pass does its work, can be left out, and leaves the results as they were. */
+#include "tests/inference/run_text.h"
+
+static const char layers[] = "(float[1,2,4,4] x) => (float[1,2,4,4] y)"
+                             "<float[2,2,1,1] w = {1, 2, 3, 4}, float[2] s = {1, 2}, float[2] b = {0, -5}, float[2] m = {1, 1}, float[2] v = {3, 3},"
+                             " float[2,2,1,1] same = {1, 0, 0, 1}>"
+                             "{ c = Conv(x, w) n = BatchNormalization<epsilon = 1.0>(c, s, b, m, v) r = Relu(n) y = Conv(r, same) }";
+
+/* What the trace of that model says; free() it. */
+static char *trace_of(const char *text, const char *skipped)
+{
+    char *written = NULL;
+    size_t written_bytes = 0, length;
+    struct error error = {0};
+    struct model *model;
+    uint8_t *bytes = onnx_from_text(text, 21, &length);
+    FILE *trace = open_memstream(&written, &written_bytes);
+    CHECK(trace != NULL);
+    struct model_options options = {.skip_passes = skipped, .trace = trace};
+    CHECK_OK(model_open_bytes(bytes, length, "text", &options, &model, &error), error);
+    fclose(trace);
+    model_close(model);
+    free(bytes);
+    return written;
+}
+
+/* Nodes of that kind in the last graph of the trace. */
+static int count_last(const char *trace, const char *kind)
+{
+    const char *last = trace;
+    char wanted[64];
+    int count = 0;
+    for (const char *at = trace; (at = strstr(at, "after ")) != NULL; at++)
+        last = at;
+    snprintf(wanted, sizeof wanted, " %s", kind);
+    for (const char *at = last; (at = strstr(at, wanted)) != NULL; at++)
+        count += strchr(" (", at[strlen(wanted)]) != NULL;
+    return count;
+}
+
+static void check_count(const char *skipped, const char *kind, int expected)
+{
+    char *trace = trace_of(layers, skipped);
+    int seen = count_last(trace, kind);
+    if (seen != expected)
+        printf("%s", trace);
+    free(trace);
+    CHECK_INTEGER(seen, expected);
+}
+
+static void layout_lets_transposes_meet_and_vanish(void)
+{
+    char *trace = trace_of("(float[1,2,4,4] x) => (float[1,1,4,4] y) <float[2,2,1,1] w = {1, 2, 3, 4}, float[1,2,1,1] u = {1, 1}>"
+                           "{ a = Conv(x, w) b = Sigmoid(a) y = Conv(b, u) }", NULL);
+    CHECK_INTEGER(count_last(trace, "Transpose"), 1); /* of the input; that of one channel moves nothing */
+    free(trace);
+}
+
+static void batch_normalisation_becomes_part_of_the_layer_before(void)
+{
+    check_count(NULL, "BatchNormalization", 0);
+    check_count("batch-norm", "BatchNormalization", 1);
+}
+
+static void an_activation_becomes_the_end_of_the_layer_before(void)
+{
+    check_count(NULL, "Relu", 0);
+    check_count("activation", "Relu", 1);
+}
+
+static void nothing_changes_where_all_are_left_out(void)
+{
+    char *trace = trace_of(layers, "all");
+    CHECK(strstr(trace, "layout: left out") != NULL && strstr(trace, "quantize: left out") != NULL);
+    CHECK_INTEGER(count_last(trace, "Transpose"), 6);
+    free(trace);
+}
+
+static void quantised_layers_are_found_between_their_scales(void)
+{
+    static const char text[] = "(float[1,4] x) => (float[1,2] y)"
+                               "<int8[2,4] w = {1, 2, 3, 4, -1, -2, -3, -4}, float s = {0.5}, uint8 z = {128}, int8 n = {0}, float t = {2}>"
+                               "{ q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) f = DequantizeLinear(w, s, n)"
+                               " g = Gemm<transB = 1>(d, f) p = QuantizeLinear(g, t, z) y = DequantizeLinear(p, t, z) }";
+    char *trace = trace_of(text, NULL);
+    CHECK_INTEGER(count_last(trace, "Dequantize"), 1);
+    free(trace);
+    trace = trace_of(text, "quantize");
+    CHECK(count_last(trace, "Dequantize") >= 2);
+    free(trace);
+    run_text(text, (const struct numbers[]){NUMBERS(1, 2, 3, 4)}, (const struct numbers[]){NUMBERS(16, -16)});
+}
+
+static void results_are_the_same_with_and_without(void)
+{
+    struct numbers x = {.count = 32}, y = {.count = 32};
+    for (int i = 0; i < 32; i++)
+        x.values[i] = i % 5 - 2;
+    for (int i = 0; i < 16; i++) {
+        double first = x.values[i] + 2 * x.values[16 + i], second = 3 * x.values[i] + 4 * x.values[16 + i];
+        y.values[i] = fmax(0, (first - 1) / 2);
+        y.values[16 + i] = fmax(0, (second - 1) / 2 * 2 - 5);
+    }
+    run_text(layers, &x, &y);
+}
+
+static void a_name_that_is_no_pass_is_refused(void)
+{
+    struct error error = {0};
+    struct model *model;
+    size_t length;
+    uint8_t *bytes = onnx_from_text(layers, 21, &length);
+    struct model_options options = {.skip_passes = "layout,layot"};
+    CHECK(model_open_bytes(bytes, length, "text", &options, &model, &error) == ERROR_INPUT);
+    CHECK(strstr(error.message, "\"layot\"") != NULL);
+    free(bytes);
+}
+
+int main(int count, char **arguments)
+{
+    return check_main(count, arguments,
+                      (struct check_case[]){CASE(layout_lets_transposes_meet_and_vanish), CASE(batch_normalisation_becomes_part_of_the_layer_before),
+                                            CASE(an_activation_becomes_the_end_of_the_layer_before), CASE(nothing_changes_where_all_are_left_out),
+                                            CASE(quantised_layers_are_found_between_their_scales), CASE(results_are_the_same_with_and_without),
+                                            CASE(a_name_that_is_no_pass_is_refused), {0}});
+}
