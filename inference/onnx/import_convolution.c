@@ -104,6 +104,8 @@ static enum error_code depth_of(struct importer *importer, const struct window *
     if (window->same) {
         int64_t total = ((extent + stride - 1) / stride - 1) * stride + reach - extent;
         total = total > 0 ? total : 0;
+        if (total > 1 << 20)
+            return import_fail(importer, ERROR_MODEL, "a dilated kernel far larger than its input");
         pad[0] = (int32_t)(window->same_lower ? total - total / 2 : total / 2);
         pad[1] = (int32_t)(total - pad[0]);
     }

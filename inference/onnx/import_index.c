@@ -134,7 +134,7 @@ static enum error_code import_trilu(struct importer *importer)
     struct node *node = import_node(importer, OPERATOR_TRILU, &input, 1, 1);
     if (node == NULL)
         return importer->error->code;
-    node->attributes.trilu.diagonal = (int32_t)(diagonal < INT32_MIN ? INT32_MIN : diagonal > INT32_MAX ? INT32_MAX : diagonal);
+    node->attributes.trilu.diagonal = (int32_t)real_to_integer(diagonal, INT32_MIN, INT32_MAX);
     node->attributes.trilu.upper = import_int(importer, "upper", 1) != 0;
     return import_finish_bind(importer);
 }
@@ -151,7 +151,7 @@ static enum error_code import_non_max_suppression(struct importer *importer)
     struct node *node = import_node(importer, OPERATOR_NON_MAX_SUPPRESSION, (int32_t[]){inputs[0], inputs[1], inputs[3], inputs[4]}, 4, 2);
     if (node == NULL)
         return importer->error->code;
-    node->attributes.suppression.boxes_max = (int32_t)(most < 0 ? 0 : most > INT32_MAX ? INT32_MAX : most);
+    node->attributes.suppression.boxes_max = (int32_t)real_to_integer(most, 0, INT32_MAX);
     node->attributes.suppression.centered = import_int(importer, "center_point_box", 0) != 0;
     return import_finish_bind(importer);
 }

@@ -92,6 +92,13 @@ static void tiles_repeat_and_ranges_count(void)
              OUT(NUMBERS(6, 3, 0)));
 }
 
+static void numbers_of_a_file_that_are_none_count_as_zero(void)
+{
+    run_text("(float[2,2] x) => (float[2,2] y) <float k = {nan}> { y = Trilu(x, k) }", IN(NUMBERS(1, 2, 3, 4)), OUT(NUMBERS(1, 2, 0, 4)));
+    run_text("(float[1,1,4] b, float[1,1,1] s) => (int64[n,3] y) <float most = {nan}> { y = NonMaxSuppression(b, s, most) }",
+             IN(NUMBERS(0, 0, 1, 1), NUMBERS(1)), OUT((struct numbers){0}));
+}
+
 static void every_integer_type_computes_and_wraps(void)
 {
     run_text("(uint8[2] x, uint8[2] y) => (uint8[2] s, uint8[2] d, uint8[2] m, bool[2] l) { s = Add(x, y) d = Sub(x, y) m = Mod(x, y) l = Less(x, y) }",
@@ -177,7 +184,8 @@ int main(int count, char **arguments)
                       (struct check_case[]){CASE(gather_elements_takes_one_index_for_each_result), CASE(gather_by_tuples_takes_rows_and_elements),
                                             CASE(scatter_writes_or_combines), CASE(indices_from_a_run_never_leave_the_data),
                                             CASE(cumulative_sums_go_both_ways), CASE(triangles_keep_one_side_of_a_diagonal),
-                                            CASE(every_integer_type_computes_and_wraps), CASE(blocks_of_depth_become_space_and_back),
+                                            CASE(every_integer_type_computes_and_wraps), CASE(numbers_of_a_file_that_are_none_count_as_zero),
+                                            CASE(blocks_of_depth_become_space_and_back),
                                             CASE(tiles_repeat_and_ranges_count), CASE(an_einsum_is_a_product_of_matrices),
                                             CASE(packed_weights_multiply_like_the_numbers_they_stand_for), CASE(reductions_are_exact_for_integers),
                                             CASE(normalisations_center_and_scale_their_lines), CASE(the_number_of_found_elements_is_known_by_the_run),
