@@ -4,8 +4,11 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+
+static const struct kernels *list[7];
 
 #if defined(__x86_64__)
 /* Leaf 7, sub-leaf 1, EAX bit 4; gcc 12 has no name for it. */
@@ -16,36 +19,33 @@ static bool has_avx_vnni(void)
 }
 #endif
 
-/* From the reference to the best; what the CPU lacks is left out. */
-const struct kernels *const *kernels_list(void)
+static void find_kernels(void)
 {
-    static const struct kernels *list[7];
     int count = 0;
-    const struct kernels *found[7] = {&kernels_scalar};
-    count = 1;
+    list[count++] = &kernels_scalar;
 #if defined(__x86_64__)
     __builtin_cpu_init();
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2");
-    static struct kernels avxvnni;
     if (avx2)
-        found[count++] = &kernels_avx2;
-    if (avx2 && has_avx_vnni()) { /* AVX2 but for the bytes */
-        avxvnni = kernels_avx2;
-        avxvnni.name = "avxvnni";
-        avxvnni.bytes = &byte_kernels_avxvnni;
-        found[count++] = &avxvnni;
-    }
+        list[count++] = &kernels_avx2;
+    if (avx2 && has_avx_vnni())
+        list[count++] = &kernels_avxvnni;
     if (avx512)
-        found[count++] = &kernels_avx512;
+        list[count++] = &kernels_avx512;
     if (avx512 && __builtin_cpu_supports("avx512vnni"))
-        found[count++] = &kernels_avx512vnni;
+        list[count++] = &kernels_avx512vnni;
 #elif defined(__aarch64__)
-    found[count++] = &kernels_neon;
+    list[count++] = &kernels_neon;
 #endif
-    if (list[0] == NULL) /* every thread would write the same */
-        memcpy(list, found, sizeof list);
+}
+
+/* From the reference to the best; what the CPU lacks is left out. */
+const struct kernels *const *kernels_list(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_kernels);
     return list;
 }
 

@@ -104,6 +104,6 @@ MUST_CHECK enum error_code kernels_select(const char *cpu, const struct kernels 
 /* The variants that run on this CPU, the reference first; ends with NULL. */
 const struct kernels *const *kernels_list(void);
 
-extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512, kernels_avx512vnni, kernels_neon;
+extern const struct kernels kernels_scalar, kernels_avx2, kernels_avxvnni, kernels_avx512, kernels_avx512vnni, kernels_neon;
 
 #endif

@@ -20,3 +20,6 @@ static inline __m256i first_lanes(long count)
 #define KERNELS_NAME "avx2"
 #define BYTE_KERNELS byte_kernels_avx2
 #include "inference/kernels/vector.h"
+
+/* The same but for the bytes. */
+const struct kernels kernels_avxvnni = KERNELS_TABLE("avxvnni", &byte_kernels_avxvnni);
