@@ -56,21 +56,17 @@ static enum error_code open_cache(struct agent *agent, struct error *error)
     return ERROR_NONE;
 }
 
-/* Found at the start or while running: told once the upstream broker can hear it. */
+/* Found at the start or while running. */
 static void report_cache_files(struct agent *agent)
 {
     struct cache_statistics statistics;
-    struct link_statistics upstream;
     cache_get_statistics(agent->cache, &statistics);
-    link_get_statistics(agent->links[LINK_UPSTREAM].link, &upstream);
-    if (statistics.files_set_aside == agent->cache_files_told || !upstream.connected)
+    if (statistics.files_set_aside == agent->cache_files_told)
         return;
     agent->cache_files_told = statistics.files_set_aside;
-    char message[512];
-    snprintf(message, sizeof message, "%.300s/cache.db was damaged: set aside as cache.db.damaged-SECONDS, a new one begun",
-             agent->config->agent.state_dir);
-    log_warning("%s", message);
-    event_publish("cache-damaged", message, agent);
+    static const char what[] = "cache.db was damaged: set aside as cache.db.damaged-SECONDS, a new one begun";
+    log_warning("%s/%s", agent->config->agent.state_dir, what);
+    events_raise(&agent->events, "cache-damaged", "%s/%s", agent->config->agent.state_dir, what);
 }
 
 static enum error_code open_pipelines(struct agent *agent, struct error *error)
@@ -116,6 +112,7 @@ enum error_code agent_new(struct config *config, struct agent **agent_out, struc
     struct job_pool_limits limits = {.deliveries = {QOS0_INPUTS_MAX, most_inputs(config)},
                                      .bytes = config->agent.input_bytes_max};
     job_pool_init(&agent->pool, &limits);
+    events_init(&agent->events);
     enum error_code code = ERROR_NONE;
     if (mkdir(config->agent.state_dir, 0750) == 0)
         log_info("%s: created", config->agent.state_dir);
@@ -146,8 +143,20 @@ static void on_disconnected(const char *why, void *context)
 {
     struct agent_link *end = context;
     log_warning("%s broker lost: %s", end->role == LINK_LOCAL ? "local" : "upstream", why);
-    if (end->role == LINK_UPSTREAM)
+    if (end->role == LINK_UPSTREAM) {
         committer_disconnected(end->agent->committer);
+        events_disconnected(&end->agent->events);
+    }
+}
+
+static void on_refused(int reason_code, const char *why, void *context)
+{
+    struct agent_link *end = context;
+    const char *role = end->role == LINK_LOCAL ? "local" : "upstream";
+    log_error("%s broker: %s", role, why);
+    events_raise(&end->agent->events, end->role == LINK_LOCAL ? "local-refused" : "upstream-refused",
+                 "the %s broker does not let this gateway in (0x%02x): %s; it is asked again after minutes, or after a reload", role,
+                 (unsigned)reason_code, why);
 }
 
 static void on_published(uint64_t ticket, int reason_code, void *context)
@@ -155,6 +164,8 @@ static void on_published(uint64_t ticket, int reason_code, void *context)
     struct agent_link *end = context;
     if (ticket == GOODBYE_TICKET)
         atomic_store(&end->goodbye_sent, true);
+    else if (events_confirmed(&end->agent->events, ticket, reason_code))
+        return;
     else if (end->role == LINK_UPSTREAM)
         committer_published(end->agent->committer, ticket, reason_code);
 }
@@ -203,12 +214,15 @@ static enum error_code open_link(struct agent *agent, enum link_role role, struc
     end->agent = agent;
     end->role = role;
     struct link_options options = {
-        .url = broker->url, .client_id = client_id, .user = broker->user, .password_file = broker->password_file, .ca = broker->ca,
+        .url = broker->url, .fallback_urls = broker->url_count > 1 ? broker->urls + 1 : NULL,
+        .fallback_count = broker->url_count > 1 ? broker->url_count - 1 : 0, .client_id = client_id,
+        .user = broker->user, .password_file = broker->password_file, .ca = broker->ca,
         .cert = broker->cert, .key = broker->key, .keep_alive_s = broker->keep_alive_s, .receive_maximum = broker->receive_maximum,
         .session_expiry_s = role == LINK_LOCAL ? (uint32_t)broker->session_expiry_s : 0,
         .will_topic = agent_uses(agent, role) ? status_topic : NULL, .will_payload = lost_status,
         .filters = list.filters, .filter_qos = list.qos, .filter_count = list.count, .on_message = subscriber_on_message,
-        .on_connected = on_connected, .on_disconnected = on_disconnected, .on_published = on_published, .context = end};
+        .on_connected = on_connected, .on_disconnected = on_disconnected, .on_published = on_published,
+        .on_refused = on_refused, .context = end};
     if (code == ERROR_NONE)
         code = link_open(&options, &end->link, error);
     free(list.filters);
@@ -222,10 +236,19 @@ static enum error_code open_outbox(struct agent *agent, struct error *error)
     bool set_aside;
     TRY(state_path(agent->config, "outbox.db", path, error));
     TRY(outbox_open(path, agent->config->outbox.max_bytes, PACKET_IDS, &agent->outbox, &set_aside, error));
-    if (set_aside)
+    if (set_aside) {
         log_error("%s was damaged: set aside, a new one begun; results in it are not sent", path);
+        events_raise(&agent->events, "outbox-damaged", "%s was damaged: set aside, a new one begun; results in it are not sent", path);
+    }
+    if (agent->config->outbox.keep == KEEP_IMPORTANT) {
+        TRY(thinner_new(agent->config->outbox.low_confidence, &agent->thinner, error));
+        outbox_set_thinner(agent->outbox, thinner_thin, agent->thinner);
+    }
     struct committer_options options = {.agent_id = agent->config->agent.id, .pipelines = agent->pipelines,
-                                        .pipeline_count = agent->config->pipeline_count, .outbox = agent->outbox, .pool = &agent->pool};
+                                        .pipeline_count = agent->config->pipeline_count, .outbox = agent->outbox, .pool = &agent->pool,
+                                        .live_share = agent->config->outbox.live_share, .bandwidth = agent->config->upstream.bandwidth,
+                                        .daily_writes = agent->config->outbox.daily_writes,
+                                        .events = &agent->events};
     return committer_new(&options, &agent->committer, error);
 }
 
@@ -317,6 +340,8 @@ void agent_stop(struct agent *agent)
     agent->committer = NULL;
     outbox_close(agent->outbox);
     agent->outbox = NULL;
+    thinner_free(agent->thinner);
+    agent->thinner = NULL;
 }
 
 void agent_free(struct agent *agent)
@@ -330,6 +355,7 @@ void agent_free(struct agent *agent)
     cache_close(agent->cache);
     queue_deinit(&agent->commands);
     job_pool_deinit(&agent->pool);
+    events_deinit(&agent->events);
     config_close(agent->config);
     free(agent);
 }
@@ -340,8 +366,9 @@ static void announce(struct agent *agent)
         struct agent_link *end = &agent->links[role];
         if (!atomic_exchange(&end->announce, false))
             continue;
-        log_info("%s broker connected: %s", role == LINK_LOCAL ? "local" : "upstream",
-                 role == LINK_LOCAL ? agent->config->local.url : agent->config->upstream.url);
+        struct link_statistics statistics;
+        link_get_statistics(end->link, &statistics);
+        log_info("%s broker connected: %s", role == LINK_LOCAL ? "local" : "upstream", statistics.url);
         if (agent_uses(agent, (enum link_role)role))
             status_publish(agent, (enum link_role)role, "online", NULL);
     }
@@ -355,6 +382,7 @@ void agent_tick(struct agent *agent)
         free(command);
     }
     announce(agent);
+    events_publish(&agent->events, agent->links[LINK_UPSTREAM].link, agent->config->agent.id);
     int64_t now = clock_monotonic_us();
     if (now >= agent->health_due_us) {
         agent->health_due_us = now + agent->config->agent.health_interval_us;

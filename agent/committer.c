@@ -2,6 +2,7 @@
 #include "agent/committer.h"
 
 #include "agent/batch.h"
+#include "agent/flash.h"
 #include "agent/uplink.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -19,6 +20,7 @@ enum {
     IDLE_WAIT_US = 1000000,
     STORAGE_RETRY_US = 500000,
     END_WAIT_US = 1000000,
+    FLASH_CHECK_US = 1000000,
 };
 
 /* What link callbacks leave for the thread. */
@@ -34,13 +36,15 @@ struct committer {
 
     pthread_mutex_t lock;             /* guards the pipelines' order lists, job->done and all down to the blank line */
     pthread_cond_t wake;
-    bool stopping, signalled;
+    bool stopping, signalled, flush_wanted;
     struct confirmation confirmations[REMOVALS_WAITING_MAX];
     int confirmation_count, jobs_waiting;
     struct delivery *unwanted;        /* no pipeline asks for them (any more): to be acknowledged, and that is all */
     bool connected, connection_changed;
     struct committer_statistics statistics;
 
+    struct flash flash;
+    int64_t flash_checked_us, committed_us;
     struct uplink uplink;             /* from here on the thread's own */
     struct batch_encoder *encoder;
     struct outbox_batch batches[BATCHES_PER_COMMIT];
@@ -95,7 +99,8 @@ enum error_code committer_new(const struct committer_options *options, struct co
         committer_free(committer);
         return code;
     }
-    uplink_init(&committer->uplink, options->outbox, options->agent_id);
+    flash_init(&committer->flash, options->daily_writes, flash_bytes_written(), clock_monotonic_us());
+    uplink_init(&committer->uplink, options->outbox, options->agent_id, options->live_share, options->bandwidth);
     outbox_get_statistics(options->outbox, &committer->statistics.outbox);
     *committer_out = committer;
     return ERROR_NONE;
@@ -172,6 +177,14 @@ void committer_published(struct committer *committer, uint64_t ticket, int reaso
     pthread_mutex_unlock(&committer->lock);
 }
 
+void committer_flush(struct committer *committer)
+{
+    pthread_mutex_lock(&committer->lock);
+    committer->flush_wanted = true;
+    wake_locked(committer);
+    pthread_mutex_unlock(&committer->lock);
+}
+
 static void set_connected(struct committer *committer, bool connected)
 {
     pthread_mutex_lock(&committer->lock);
@@ -216,13 +229,8 @@ static void apply_confirmations_locked(struct committer *committer)
 {
     for (int i = 0; i < committer->confirmation_count; i++) {
         const struct confirmation *confirmation = &committer->confirmations[i];
-        if (!uplink_confirm(&committer->uplink, confirmation->first_seq))
+        if (uplink_answered(&committer->uplink, confirmation->first_seq, confirmation->reason_code) != UPLINK_DELIVERED)
             continue;
-        if (confirmation->reason_code >= 0x80) {
-            committer->statistics.refused_batches++;
-            log_error("the upstream broker refused the batch from seq %lld for good (reason 0x%02x): it is dropped",
-                      (long long)confirmation->first_seq, (unsigned)confirmation->reason_code);
-        }
         if (committer->removal_count == 0)
             committer->removals_since_us = clock_monotonic_us();
         committer->removals[committer->removal_count++] = confirmation->first_seq;
@@ -240,12 +248,13 @@ static int64_t due_at(struct committer *committer, const struct pipeline *pipeli
 {
     if (pipeline->ready.count == 0)
         return INT64_MAX;
-    if (pipeline->ready_results == 0 || is_full(pipeline) || stopping)
+    if (pipeline->ready_results == 0 || stopping)
         return now_us;
-    int64_t linger_us = pipeline->config->sink.linger_us;
+    int64_t linger_us = pipeline->config->sink.linger_us, rested_us = committer->committed_us + committer->flash.interval_us;
     if (linger_us == 0)
         linger_us = uplink_is_eager(&committer->uplink) ? 0 : OFFLINE_LINGER_US;
-    return pipeline->ready_since_us + linger_us;
+    int64_t due_us = is_full(pipeline) ? now_us : pipeline->ready_since_us + linger_us;
+    return due_us > rested_us ? due_us : rested_us;
 }
 
 static void consume(struct committer *committer, struct pipeline *pipeline)
@@ -279,13 +288,40 @@ static void account(struct pipeline *pipeline, size_t bytes, int results)
     pipeline->ready_bytes -= (int64_t)bytes;
 }
 
+/* One line of the job into the batch, or left out; false: it does not fit. */
+static bool take_line(struct committer *committer, struct pipeline *pipeline, struct job *job, size_t limit, size_t *raw_bytes, int64_t *next_seq)
+{
+    struct repeat_choice choice;
+    size_t length, before = *raw_bytes;
+    const char *line = pipeline->repeat != NULL ? job_peek_line(job, &length) : NULL;
+    if (line != NULL) {
+        repeat_choose(pipeline->repeat, job->delivery->message.topic, line, length, *next_seq, job->delivery->message.arrived_us, &choice);
+        if (choice.leave_out) {
+            account(pipeline, length, 1);
+            job_skip_line(job);
+            job->left_out++;
+            atomic_fetch_add_explicit(&pipeline->left_out, 1, memory_order_relaxed);
+            return true;
+        }
+    }
+    if (!job_format_line(job, *next_seq, line != NULL ? &choice : NULL, committer->raw, limit, raw_bytes))
+        return false;
+    job->seq = job->seq == 0 ? *next_seq : job->seq;
+    if (line != NULL) {
+        repeat_sent(pipeline->repeat);
+        atomic_fetch_add_explicit(&pipeline->references, choice.tail[0] != '\0', memory_order_relaxed);
+    }
+    account(pipeline, *raw_bytes - before, 1);
+    (*next_seq)++;
+    return true;
+}
+
 /* Formats the pipeline's oldest results as one batch from *next_seq on. */
 static void close_batch(struct committer *committer, struct pipeline *pipeline, int64_t *next_seq)
 {
     size_t raw_bytes = 0, limit = (size_t)pipeline->config->sink.max_bytes;
-    int count = 0;
     int64_t first_seq = *next_seq;
-    while (pipeline->ready.head != NULL && count < pipeline->config->sink.batch && committer->consumed.count < INPUTS_PER_COMMIT) {
+    while (pipeline->ready.head != NULL && *next_seq - first_seq < pipeline->config->sink.batch && committer->consumed.count < INPUTS_PER_COMMIT) {
         struct job *job = pipeline->ready.head;
         if (was_committed(committer, job)) {
             atomic_fetch_add_explicit(&pipeline->redelivered, 1, memory_order_relaxed);
@@ -293,24 +329,20 @@ static void close_batch(struct committer *committer, struct pipeline *pipeline, 
             job->lines_at = job->lines_length;
             job->known = true;
         }
-        size_t before = raw_bytes;
-        if (job_format_line(job, *next_seq, committer->raw, limit, &raw_bytes)) {
-            account(pipeline, raw_bytes - before, 1);
-            (*next_seq)++;
-            count++;
-        } else if (job_has_lines(job)) {
+        if (job_has_lines(job) && !take_line(committer, pipeline, job, limit, &raw_bytes, next_seq))
             break; /* the batch is full */
-        }
         if (!job_has_lines(job))
             consume(committer, pipeline);
     }
     if (pipeline->ready.head == NULL)
         pipeline->ready_bytes = pipeline->ready_results = 0;
-    if (count == 0)
+    if (*next_seq == first_seq)
         return;
+    int count = (int)(*next_seq - first_seq);
     struct outbox_batch *batch = &committer->batches[committer->batch_count];
     char *body = committer->bodies[committer->batch_count];
-    *batch = (struct outbox_batch){.first_seq = first_seq, .last_seq = *next_seq - 1, .pipeline = pipeline->config->name, .count = count, .body = body};
+    *batch = (struct outbox_batch){.first_seq = first_seq, .last_seq = *next_seq - 1, .pipeline = pipeline->config->name, .count = count,
+                                   .urgent = pipeline->config->sink.priority == PRIORITY_HIGH, .body = body};
     batch->encoding = batch_encode(committer->encoder, pipeline->config->sink.compression, pipeline->config->sink.compress_above,
                                    committer->raw, raw_bytes, body, &batch->body_bytes);
     committer->batch_pipelines[committer->batch_count++] = pipeline;
@@ -348,6 +380,7 @@ static bool commit(struct committer *committer)
         if (code == ERROR_NONE)
             return true;
         log_error("%s", error.message);
+        events_raise(committer->options.events, "storage-failing", "results cannot be stored, inputs wait: %s", error.message);
         pthread_mutex_lock(&committer->lock);
         committer->statistics.storage_errors++;
         bool stopping = committer->stopping;
@@ -356,6 +389,21 @@ static bool commit(struct committer *committer)
             return false;
         struct timespec pause = {.tv_nsec = STORAGE_RETRY_US * 1000};
         nanosleep(&pause, NULL);
+    }
+}
+
+/* A result that is not sent (known from before, or left out) takes its images with it. Not under the lock: the link waits for callbacks. */
+static void send_images(struct committer *committer, bool committed)
+{
+    const struct committer_options *options = &committer->options;
+    for (struct job *job = committer->consumed.head; job != NULL; job = job->next) {
+        if (job->images == NULL)
+            continue;
+        if (committed && job->seq > 0)
+            egress_publish(job->images, job->pipeline, options->upstream, options->agent_id, job->text, job->head_length, job->seq);
+        else
+            egress_images_free(job->images);
+        job->images = NULL;
     }
 }
 
@@ -378,7 +426,7 @@ static void acknowledge(struct committer *committer, bool committed)
         struct delivery *delivery = job->delivery;
         committer->jobs_waiting--;
         if (committed) {
-            atomic_fetch_add_explicit(&job->pipeline->results_out, (unsigned)job->line_count, memory_order_relaxed);
+            atomic_fetch_add_explicit(&job->pipeline->results_out, (unsigned)(job->line_count - job->left_out), memory_order_relaxed);
             latency_add(&job->pipeline->latency, now - delivery->message.arrived_us);
         }
         if (--delivery->jobs_open == 0) {
@@ -398,6 +446,40 @@ static void acknowledge(struct committer *committer, bool committed)
     }
 }
 
+/* What cannot be set aside now stays where it is, and is tried again over the next connection. */
+static void set_aside_refused(struct committer *committer)
+{
+    struct uplink *uplink = &committer->uplink;
+    for (int i = 0; i < uplink->refusal_count; i++) {
+        const struct uplink_refusal *refusal = &uplink->refusals[i];
+        struct error error;
+        const char *reason = link_reason_name(refusal->reason_code);
+        if (outbox_refuse(committer->options.outbox, refusal->first_seq, refusal->reason_code, &error) != ERROR_NONE)
+            log_error("the batch from seq %lld cannot be set aside: %s", (long long)refusal->first_seq, error.message);
+        log_error("the upstream broker refused the batch from seq %lld: %s (0x%02x): set aside", (long long)refusal->first_seq, reason,
+                  (unsigned)refusal->reason_code);
+        events_raise(committer->options.events, "batch-refused",
+                     "the upstream broker refused the batch from seq %lld for good: %s (0x%02x); it is set aside, the command flush sends it once more",
+                     (long long)refusal->first_seq, reason, (unsigned)refusal->reason_code);
+    }
+    if (uplink->refusal_count > 0) {
+        pthread_mutex_lock(&committer->lock);
+        committer->statistics.refused_batches += (unsigned)uplink->refusal_count;
+        pthread_mutex_unlock(&committer->lock);
+        uplink->refusal_count = 0;
+    }
+}
+
+static void restore_refused(struct committer *committer)
+{
+    struct error error;
+    int64_t first_seq, batches;
+    if (outbox_restore_refused(committer->options.outbox, &first_seq, &batches, &error) != ERROR_NONE)
+        log_error("what the broker refused cannot be sent once more: %s", error.message);
+    else if (batches > 0)
+        uplink_restored(&committer->uplink, first_seq);
+}
+
 static void send_batches(struct committer *committer)
 {
     for (int i = 0; i < committer->batch_count; i++) {
@@ -406,6 +488,7 @@ static void send_batches(struct committer *committer)
     }
     committer->batch_count = 0;
     uplink_send(&committer->uplink);
+    set_aside_refused(committer);
 }
 
 static int64_t next_deadline(struct committer *committer, int64_t now_us)
@@ -417,11 +500,19 @@ static int64_t next_deadline(struct committer *committer, int64_t now_us)
     }
     if (committer->removal_count > 0 && committer->removals_since_us + REMOVAL_DELAY_US < deadline)
         deadline = committer->removals_since_us + REMOVAL_DELAY_US;
+    int64_t wake = uplink_wake_us(&committer->uplink, now_us);
+    deadline = wake < deadline ? wake : deadline;
     return deadline;
 }
 
-/* Waits for something to do and collects it. Returns true once it is time to end. */
-static bool wait_and_collect(struct committer *committer)
+static void forget_results(struct committer *committer)
+{
+    for (int i = 0; i < committer->options.pipeline_count; i++)
+        repeat_forget_results(committer->options.pipelines[i].repeat);
+}
+
+/* Waits for something to do and collects it. Returns true once it is time to end; *flush_out: all batches are to be closed. */
+static bool wait_and_collect(struct committer *committer, bool *flush_out)
 {
     int64_t deadline_us = next_deadline(committer, clock_monotonic_us());
     struct timespec deadline = {.tv_sec = deadline_us / 1000000, .tv_nsec = deadline_us % 1000000 * 1000};
@@ -433,6 +524,8 @@ static bool wait_and_collect(struct committer *committer)
     committer->signalled = false;
     bool stopping = committer->stopping, changed = committer->connection_changed, connected = committer->connected;
     committer->connection_changed = false;
+    *flush_out = committer->flush_wanted;
+    committer->flush_wanted = false;
     apply_confirmations_locked(committer);
     int64_t now = clock_monotonic_us();
     for (int i = 0; i < committer->options.pipeline_count; i++)
@@ -442,18 +535,43 @@ static bool wait_and_collect(struct committer *committer)
         uplink_disconnected(&committer->uplink); /* what an earlier connection had in flight is sent again */
         if (connected)
             uplink_connected(&committer->uplink);
+        forget_results(committer); /* the live ones may overtake the backlog */
     }
+    if (*flush_out)
+        restore_refused(committer);
     return stopping;
+}
+
+static void tell_losses(struct committer *committer, const struct outbox_statistics *before, const struct outbox_statistics *now)
+{
+    struct events *events = committer->options.events;
+    if (now->evicted_results > before->evicted_results || now->refused_batches > before->refused_batches)
+        forget_results(committer); /* what is gone, or waits aside, is nothing to refer to */
+    int64_t thinned = now->thinned_results - before->thinned_results, evicted = now->evicted_results - before->evicted_results - thinned;
+    int64_t thinned_from = before->thinned_below > now->thinned_from ? before->thinned_below : now->thinned_from;
+    if (thinned > 0)
+        events_raise(events, "results-thinned", "the outbox was full: of seq %lld to %lld, %lld ordinary results went unsent; the important ones stay",
+                     (long long)thinned_from, (long long)now->thinned_below - 1, (long long)thinned);
+    if (evicted > 0)
+        events_raise(events, "results-evicted", "the outbox was full (outbox.max_bytes or the disk): %lld results went unsent, %lld in all",
+                     (long long)evicted, (long long)now->evicted_results);
+    if (now->set_aside > before->set_aside)
+        events_raise(events, "outbox-damaged", "the outbox turned out to be damaged: set aside, a new one begun; results in it are not sent");
 }
 
 static void publish_statistics(struct committer *committer, bool committed)
 {
     struct outbox_statistics outbox;
     outbox_get_statistics(committer->options.outbox, &outbox);
+    tell_losses(committer, &committer->statistics.outbox, &outbox); /* changed by this thread alone */
+    if (committer->uplink.postponed > committer->statistics.postponed_batches)
+        events_raise(committer->options.events, "quota-exceeded", "the upstream broker takes no results for now; they are sent again later");
     pthread_mutex_lock(&committer->lock);
     committer->statistics.outbox = outbox;
     committer->statistics.in_flight = committer->uplink.in_flight_count;
     committer->statistics.replayed_batches = committer->uplink.replayed;
+    committer->statistics.commit_interval_us = committer->flash.interval_us;
+    committer->statistics.postponed_batches = committer->uplink.postponed;
     committer->statistics.commits += committed;
     pthread_mutex_unlock(&committer->lock);
 }
@@ -488,18 +606,30 @@ static bool may_end(struct committer *committer)
     return false;
 }
 
+static void watch_flash(struct committer *committer)
+{
+    int64_t now = clock_monotonic_us();
+    if (committer->options.daily_writes == 0 || now - committer->flash_checked_us < FLASH_CHECK_US)
+        return;
+    committer->flash_checked_us = now;
+    flash_update(&committer->flash, flash_bytes_written(), now);
+}
+
 static void *committer_main(void *argument)
 {
     struct committer *committer = argument;
     for (;;) {
-        bool stopping = wait_and_collect(committer);
-        close_due_batches(committer, stopping);
+        bool flush, stopping = wait_and_collect(committer, &flush);
+        close_due_batches(committer, stopping || flush);
         bool committed = true, worth = committer->batch_count > 0 || removals_due(committer, stopping);
         if (worth) {
             committed = commit(committer);
+            committer->committed_us = clock_monotonic_us();
             if (committed)
                 committer->removal_count = 0;
         }
+        send_images(committer, committed);
+        watch_flash(committer);
         acknowledge(committer, committed);
         if (committed)
             send_batches(committer);

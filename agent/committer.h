@@ -12,6 +12,7 @@
 #ifndef EDDY_AGENT_COMMITTER_H
 #define EDDY_AGENT_COMMITTER_H
 
+#include "agent/events.h"
 #include "agent/job.h"
 #include "agent/pipeline.h"
 #include "base/error.h"
@@ -26,7 +27,8 @@ enum { COMMITTER_LINE_OVERHEAD = 8 * 1024 };
 struct committer_statistics {
     struct outbox_statistics outbox;
     int in_flight, jobs_waiting;
-    uint64_t commits, refused_batches, storage_errors, replayed_batches;
+    int64_t commit_interval_us; /* the least, for the sake of the flash; 0: none */
+    uint64_t commits, refused_batches, postponed_batches, storage_errors, replayed_batches;
 };
 
 struct committer_options {
@@ -36,8 +38,10 @@ struct committer_options {
     struct outbox *outbox;     /* the committer's while it runs; closed by its owner */
     struct link *local, *upstream;
     struct job_pool *pool;
-    void (*on_event)(const char *name, const char *message, void *context); /* rare things an operator wants to know */
-    void *context;
+    double live_share;         /* see uplink.h */
+    int64_t bandwidth;
+    int64_t daily_writes;      /* bytes; 0: no limit; see flash.h */
+    struct events *events;     /* rare things an operator wants to know */
 };
 
 MUST_CHECK enum error_code committer_new(const struct committer_options *options, struct committer **committer_out, struct error *error);
@@ -51,6 +55,7 @@ void committer_admit(struct committer *committer, struct job *const *jobs, int c
 void committer_dismiss(struct committer *committer, struct delivery *delivery); /* admitted by nobody: it is only acknowledged */
 void committer_take(struct committer *committer, struct job *job); /* answered: the job is the committer's */
 void committer_published(struct committer *committer, uint64_t ticket, int reason_code);
+void committer_flush(struct committer *committer); /* closes what waits to be a batch; what the broker refused is sent once more */
 void committer_connected(struct committer *committer);
 void committer_disconnected(struct committer *committer);
 void committer_get_statistics(struct committer *committer, struct committer_statistics *statistics_out);

@@ -150,6 +150,38 @@ static enum error_code verb_cache_stats(struct agent *agent, const struct argume
     return ERROR_NONE;
 }
 
+static enum error_code verb_snapshot(struct agent *agent, const struct arguments *arguments, struct json_writer *data, struct error *error)
+{
+    (void)data;
+    int found = 0, allowed = 0;
+    for (int i = 0; i < agent->config->pipeline_count; i++) {
+        struct pipeline *pipeline = &agent->pipelines[i];
+        if (arguments->pipeline[0] != '\0' && strcmp(arguments->pipeline, pipeline->config->name) != 0)
+            continue;
+        found++;
+        if (pipeline->config->egress == EGRESS_RESULTS)
+            continue;
+        allowed++;
+        atomic_fetch_add(&pipeline->snapshots_wanted, 1);
+    }
+    if (found == 0)
+        return error_set(error, ERROR_INPUT, "no pipeline \"%s\"", arguments->pipeline);
+    return allowed > 0 ? ERROR_NONE : error_set(error, ERROR_UNSUPPORTED, "egress is results: no image leaves this gateway");
+}
+
+static enum error_code verb_flush(struct agent *agent, const struct arguments *arguments, struct json_writer *data, struct error *error)
+{
+    (void)arguments, (void)error;
+    struct committer_statistics statistics;
+    committer_get_statistics(agent->committer, &statistics);
+    committer_flush(agent->committer);
+    json_object_begin(data);
+    json_key(data, "refused_batches");
+    json_integer(data, statistics.outbox.refused_batches);
+    json_object_end(data);
+    return ERROR_NONE;
+}
+
 static const struct {
     const char *name;
     verb_function *run;
@@ -158,6 +190,7 @@ static const struct {
     {"pause", verb_pause},         {"resume", verb_resume},
     {"log-level", verb_log_level}, {"cache-purge", verb_cache_purge},
     {"cache-stats", verb_cache_stats},
+    {"flush", verb_flush},         {"snapshot", verb_snapshot},
 };
 
 /* Unknown members are no error: a command may carry notes of its sender. */
@@ -257,8 +290,8 @@ static enum error_code run_verb(struct agent *agent, const struct command *comma
         if (strcmp(verb, verbs[i].name) == 0)
             return verbs[i].run(agent, &arguments, data, error);
     }
-    return error_set(error, ERROR_UNSUPPORTED, "unknown command \"%.64s\", expected ping, get, pause, resume, reload, log-level, cache-purge or cache-stats",
-                     verb);
+    return error_set(error, ERROR_UNSUPPORTED, "unknown command \"%.64s\", expected ping, get, pause, resume, reload, log-level, cache-purge, cache-stats, "
+                     "flush or snapshot", verb);
 }
 
 void control_handle(struct agent *agent, struct command *command)

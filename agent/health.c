@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the agent says of itself: eddy/<agent>/status (retained), /health, /event/<name>. */
+ * What the agent says of itself: eddy/<agent>/status (retained), /health. */
+#include "agent/flash.h"
 #include "agent/internal.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -22,22 +23,6 @@ static int64_t resident_bytes(void)
     return pages * sysconf(_SC_PAGESIZE);
 }
 
-/* Bytes that this process had written to the block layer: what wears the flash. */
-static int64_t written_bytes(void)
-{
-    char line[128];
-    long long bytes = 0;
-    FILE *file = fopen("/proc/self/io", "r");
-    if (file == NULL)
-        return 0;
-    while (fgets(line, sizeof line, file) != NULL) {
-        if (sscanf(line, "write_bytes: %lld", &bytes) == 1)
-            break;
-    }
-    fclose(file);
-    return bytes;
-}
-
 static int64_t cpu_us(void)
 {
     struct rusage usage;
@@ -49,6 +34,19 @@ static void member(struct json_writer *writer, const char *key, int64_t value)
 {
     json_key(writer, key);
     json_integer(writer, value);
+}
+
+/* What left besides results, by kind, beside the bytes that came in. */
+static void write_images(struct json_writer *writer, struct pipeline *pipeline)
+{
+    json_key(writer, "images");
+    json_object_begin(writer);
+    member(writer, "snapshots", (int64_t)atomic_load(&pipeline->images_out[0]));
+    member(writer, "crops", (int64_t)atomic_load(&pipeline->images_out[1]));
+    member(writer, "bytes", (int64_t)atomic_load(&pipeline->image_bytes_out));
+    member(writer, "dropped", (int64_t)atomic_load(&pipeline->images_dropped));
+    member(writer, "withheld", (int64_t)atomic_load(&pipeline->images_withheld));
+    json_object_end(writer);
 }
 
 static void write_pipeline(struct json_writer *writer, struct pipeline *pipeline)
@@ -65,6 +63,8 @@ static void write_pipeline(struct json_writer *writer, struct pipeline *pipeline
     json_bool(writer, atomic_load(&pipeline->paused));
     member(writer, "in", (int64_t)atomic_load(&pipeline->messages_in));
     member(writer, "out", (int64_t)atomic_load(&pipeline->results_out));
+    member(writer, "left_out", (int64_t)atomic_load(&pipeline->left_out));
+    member(writer, "references", (int64_t)atomic_load(&pipeline->references));
     member(writer, "errors", (int64_t)atomic_load(&pipeline->errors));
     member(writer, "hits", (int64_t)atomic_load(&pipeline->hits));
     member(writer, "redelivered", (int64_t)atomic_load(&pipeline->redelivered));
@@ -72,6 +72,8 @@ static void write_pipeline(struct json_writer *writer, struct pipeline *pipeline
     member(writer, "bytes_in", (int64_t)atomic_load(&pipeline->bytes_in));
     member(writer, "bytes_out", (int64_t)atomic_load(&pipeline->bytes_out));
     member(writer, "infer_us_mean", inferences > 0 ? (int64_t)(atomic_load(&pipeline->infer_us) / inferences) : 0);
+    if (pipeline->config->egress != EGRESS_RESULTS)
+        write_images(writer, pipeline);
     json_key(writer, "latency_us");
     json_object_begin(writer);
     member(writer, "p50", latency_percentile(&pipeline->latency, 0.50));
@@ -89,6 +91,8 @@ static void write_link(struct json_writer *writer, const char *name, struct link
     json_object_begin(writer);
     json_key(writer, "connected");
     json_bool(writer, statistics.connected);
+    json_key(writer, "url");
+    json_string(writer, statistics.url);
     member(writer, "connects", (int64_t)statistics.connects);
     member(writer, "messages_in", (int64_t)statistics.messages_in);
     member(writer, "messages_out", (int64_t)statistics.messages_out);
@@ -112,10 +116,13 @@ static void write_outbox(struct json_writer *writer, struct agent *agent)
     member(writer, "bytes_max", statistics.outbox.bytes_max);
     member(writer, "next_seq", statistics.outbox.next_seq);
     member(writer, "evicted_results", statistics.outbox.evicted_results);
+    member(writer, "thinned_results", statistics.outbox.thinned_results);
     member(writer, "in_flight", statistics.in_flight);
     member(writer, "commits", (int64_t)statistics.commits);
     member(writer, "replayed_batches", (int64_t)statistics.replayed_batches);
     member(writer, "refused_batches", (int64_t)statistics.refused_batches);
+    member(writer, "refused_waiting", statistics.outbox.refused_batches);
+    member(writer, "postponed_batches", (int64_t)statistics.postponed_batches);
     member(writer, "storage_errors", (int64_t)statistics.storage_errors);
     json_object_end(writer);
     json_key(writer, "queues");
@@ -129,6 +136,20 @@ static void write_outbox(struct json_writer *writer, struct agent *agent)
     json_object_end(writer);
 }
 
+/* With what it costs a result, over the life of this process: cache and all included. */
+static void write_flash(struct json_writer *writer, struct agent *agent)
+{
+    struct committer_statistics statistics;
+    int64_t written = flash_bytes_written();
+    uint64_t results = 0;
+    committer_get_statistics(agent->committer, &statistics);
+    for (int i = 0; i < agent->config->pipeline_count; i++)
+        results += atomic_load(&agent->pipelines[i].results_out);
+    member(writer, "flash_bytes_written", written);
+    member(writer, "flash_bytes_per_result", results > 0 ? written / (int64_t)results : 0);
+    member(writer, "commit_interval_ms", statistics.commit_interval_us / 1000);
+}
+
 static void write_process(struct json_writer *writer, struct agent *agent)
 {
     int64_t now = clock_monotonic_us(), cpu = cpu_us();
@@ -137,7 +158,7 @@ static void write_process(struct json_writer *writer, struct agent *agent)
     member(writer, "rss_bytes", resident_bytes());
     json_key(writer, "cpu");
     json_float(writer, share);
-    member(writer, "flash_bytes_written", written_bytes());
+    write_flash(writer, agent);
     agent->cpu_us_before = cpu;
     agent->cpu_wall_before_us = now;
 }
@@ -219,22 +240,4 @@ void status_publish(struct agent *agent, enum link_role role, const char *state,
     struct link_publication publication = {.topic = topic, .payload = text, .payload_bytes = writer.length, .qos = 1, .retain = true,
                                            .content_type = "application/json", .ticket = reason != NULL ? GOODBYE_TICKET : 0};
     agent_publish(agent, role, &publication);
-}
-
-void event_publish(const char *name, const char *message, void *context)
-{
-    struct agent *agent = context;
-    char topic[256], text[1024], ts[CLOCK_TEXT_BYTES];
-    clock_format(clock_wall_us(), ts);
-    struct json_writer writer;
-    json_writer_init(&writer, text, sizeof text);
-    json_object_begin(&writer);
-    json_key(&writer, "ts");
-    json_string(&writer, ts);
-    json_key(&writer, "message");
-    json_string(&writer, message);
-    json_object_end(&writer);
-    json_writer_finish(&writer);
-    snprintf(topic, sizeof topic, "eddy/%s/event/%s", agent->config->agent.id, name);
-    publish_on_all(agent, topic, text, writer.length, 1, false);
 }

@@ -6,8 +6,10 @@
 
 #include "agent/agent.h"
 #include "agent/committer.h"
+#include "agent/events.h"
 #include "agent/job.h"
 #include "agent/pipeline.h"
+#include "agent/thin.h"
 #include "agent/worker.h"
 #include "base/json_writer.h"
 #include "base/queue.h"
@@ -46,7 +48,9 @@ struct agent {
     struct job_pool pool;
     struct cache *cache;
     struct outbox *outbox;
+    struct thinner *thinner;     /* NULL: the newest results are kept */
     struct committer *committer;
+    struct events events;
     struct agent_link links[LINK_COUNT];
     struct queue commands;       /* of struct command */
     atomic_bool accepting;       /* false: messages are given back unread, the broker keeps them */
@@ -72,7 +76,6 @@ void control_reply(struct agent *agent, const struct command *command, const cha
 void health_publish(struct agent *agent);
 size_t health_write(struct agent *agent, char *text, size_t capacity); /* the JSON; its length, 0: it did not fit */
 void status_publish(struct agent *agent, enum link_role role, const char *state, const char *reason);
-void event_publish(const char *name, const char *message, void *context); /* context: struct agent; any thread but Paho's */
 
 /* cache_report.c */
 void cache_report_write(struct agent *agent, struct json_writer *writer); /* a JSON object; the agent has a cache */

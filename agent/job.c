@@ -160,7 +160,7 @@ enum error_code job_write_answer(struct job *job, const char *agent_id, const st
     char head[HEAD_BYTES_MAX], middle[MIDDLE_BYTES_MAX];
     XXH128_hash_t content = XXH3_128bits(message->payload, message->payload_bytes);
     job->content_hash = content.low64 ^ XXH3_64bits(job->pipeline->config->name, strlen(job->pipeline->config->name));
-    job->line_count = 0;
+    job->line_count = job->left_out = 0;
     job->lines_at = 0;
     job->lines_length = 0;
     if (answer->count == 0)
@@ -188,29 +188,53 @@ bool job_has_lines(const struct job *job)
     return job->lines_at < job->lines_length;
 }
 
-bool job_format_line(struct job *job, int64_t seq, char *buffer, size_t capacity, size_t *length)
+const char *job_peek_line(const struct job *job, size_t *length_out)
 {
     if (!job_has_lines(job))
-        return false;
+        return NULL;
     const char *line = job->text + job->head_length + job->middle_length + job->lines_at;
     size_t rest = job->lines_length - job->lines_at;
     const char *end = memchr(line, '\n', rest);
-    size_t line_length = end != NULL ? (size_t)(end - line) : rest;
-    char digits[24];
-    int digit_count = snprintf(digits, sizeof digits, "%lld", (long long)seq);
-    if (job->head_length + job->middle_length + line_length + (size_t)digit_count + 1 > capacity - *length)
+    *length_out = end != NULL ? (size_t)(end - line) : rest;
+    return line;
+}
+
+void job_skip_line(struct job *job)
+{
+    size_t length;
+    if (job_peek_line(job, &length) == NULL)
+        return;
+    job->lines_at += length;
+    job->lines_at += job->lines_at < job->lines_length;
+}
+
+static char *put(char *at, const char *text, size_t length)
+{
+    memcpy(at, text, length);
+    return at + length;
+}
+
+bool job_format_line(struct job *job, int64_t seq, const struct repeat_choice *choice, char *buffer, size_t capacity, size_t *length)
+{
+    size_t line_length;
+    const char *line = job_peek_line(job, &line_length);
+    if (line == NULL)
         return false;
-    char *at = buffer + *length;
-    memcpy(at, job->text, job->head_length);
-    at += job->head_length;
-    memcpy(at, digits, (size_t)digit_count);
-    at += digit_count;
-    memcpy(at, job->text + job->head_length, job->middle_length);
-    at += job->middle_length;
-    memcpy(at, line, line_length);
-    at += line_length;
+    const char *insert = choice != NULL ? choice->insert : "", *tail = choice != NULL ? choice->tail : "";
+    size_t keep = choice != NULL ? choice->keep : line_length, insert_length = strlen(insert), tail_length = strlen(tail);
+    char digits[24];
+    size_t digit_count = (size_t)snprintf(digits, sizeof digits, "%lld", (long long)seq);
+    if (job->head_length + digit_count + job->middle_length + insert_length + keep + tail_length + 1 > capacity - *length)
+        return false;
+    char *at = put(buffer + *length, job->text, job->head_length);
+    at = put(at, digits, digit_count);
+    at = put(at, job->text + job->head_length, job->middle_length);
+    at = put(at, insert, insert_length);
+    at = put(at, line, keep);
+    at = put(at, tail, tail_length);
     *at++ = '\n';
     *length = (size_t)(at - buffer);
-    job->lines_at += line_length + (end != NULL);
+    job->lines_at += line_length;
+    job->lines_at += job->lines_at < job->lines_length; /* the line break */
     return true;
 }

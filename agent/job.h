@@ -10,7 +10,9 @@
 #ifndef EDDY_AGENT_JOB_H
 #define EDDY_AGENT_JOB_H
 
+#include "agent/egress.h"
 #include "agent/predictor.h"
+#include "agent/repeat.h"
 #include "base/error.h"
 #include "transport/link.h"
 
@@ -34,7 +36,9 @@ struct job {
     bool done;              /* answered by a worker */
     bool known;             /* the outbox has its result already: a redelivery */
     uint64_t content_hash;  /* of payload and pipeline, set by the worker: what a redelivery is recognised by */
-    int line_count;
+    int line_count, left_out;
+    int64_t seq;            /* of its first line; 0: not yet in a batch */
+    struct egress_image *images; /* that leave once it is committed */
     /* text: head, middle, then the answer's lines; a result line is head + seq + middle + line + "\n" */
     char *text;
     size_t text_capacity, head_length, middle_length, lines_length;
@@ -63,8 +67,11 @@ void job_pool_give_delivery(struct job_pool *pool, struct delivery *delivery); /
 /* Puts the answer into the job's text, with the parts of the line that do not depend on seq. */
 MUST_CHECK enum error_code job_write_answer(struct job *job, const char *agent_id, const struct answer *answer, struct error *error);
 
-/* Appends the job's next result line to buffer; false: it does not fit, or there is none. */
-bool job_format_line(struct job *job, int64_t seq, char *buffer, size_t capacity, size_t *length);
+/* The job's next result line without its head, as predictor.h has it; NULL: there is none. */
+const char *job_peek_line(const struct job *job, size_t *length_out);
+void job_skip_line(struct job *job);
+/* Appends the job's next result line to buffer, changed as the choice says (NULL: as it is); false: it does not fit, or there is none. */
+bool job_format_line(struct job *job, int64_t seq, const struct repeat_choice *choice, char *buffer, size_t capacity, size_t *length);
 bool job_has_lines(const struct job *job);
 
 #endif

@@ -4,6 +4,21 @@
 #include "agent/job.h"
 
 #include <math.h>
+#include <string.h>
+
+/* A label that the model does not know would never be found, and its images would leave as they are. */
+static enum error_code check_redaction(const struct config_pipeline *config, const struct manifest *manifest, struct error *error)
+{
+    for (int i = 0; i < config->images.redact_count; i++) {
+        bool known = false;
+        for (int k = 0; k < manifest->label_count && !known; k++)
+            known = strcmp(manifest->labels[k], config->images.redact[i]) == 0;
+        if (!known)
+            return error_set(error, ERROR_CONFIG, "pipeline \"%s\": images.redact names \"%.64s\", which is no label of model %s", config->name,
+                             config->images.redact[i], config->model);
+    }
+    return ERROR_NONE;
+}
 
 enum error_code pipeline_open(const struct config_pipeline *config, const char *models_dir, struct pipeline *pipeline_out, struct error *error)
 {
@@ -11,13 +26,20 @@ enum error_code pipeline_open(const struct config_pipeline *config, const char *
     if (bundle_find(models_dir, config->model, &bundle, error) != ERROR_NONE)
         return error_prefix(error, "pipeline \"%s\": ", config->name);
     *pipeline_out = (struct pipeline){.config = config, .bundle = bundle};
+    enum error_code code = check_redaction(config, bundle.manifest, error);
     job_list_init(&pipeline_out->order);
     job_list_init(&pipeline_out->ready);
-    return ERROR_NONE;
+    if (code == ERROR_NONE)
+        code = repeat_new(config, &pipeline_out->repeat, error);
+    if (code != ERROR_NONE)
+        pipeline_close(pipeline_out);
+    return code;
 }
 
 void pipeline_close(struct pipeline *pipeline)
 {
+    repeat_free(pipeline->repeat);
+    pipeline->repeat = NULL;
     bundle_close(&pipeline->bundle);
 }
 

@@ -8,6 +8,7 @@
 #define EDDY_AGENT_PIPELINE_H
 
 #include "agent/bundle.h"
+#include "agent/repeat.h"
 #include "cache/cache.h"
 #include "config/config.h"
 
@@ -31,7 +32,12 @@ struct pipeline {
     const struct config_pipeline *config;
     struct bundle bundle;
     struct cache_space *space;      /* NULL: cache off */
+    struct repeat *repeat;          /* the committer's; NULL: all results are sent in full */
     atomic_bool paused;
+    atomic_uint snapshots_wanted, images_considered;                    /* by command; for images.every */
+    atomic_ullong images_out[2], image_bytes_out;                       /* snapshots and crops that left */
+    atomic_ullong images_dropped, images_withheld;                      /* no link; not to be redacted, or too large */
+    atomic_ullong left_out, references; /* results that were not sent, or as a reference */
     atomic_ullong messages_in, results_out, errors, hits, dropped_qos0, redelivered, bytes_in, bytes_out, inferences, infer_us;
     struct latency latency;         /* arrival to committed */
 

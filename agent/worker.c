@@ -28,6 +28,8 @@ static void *worker_main(void *argument)
         struct answer answer;
         predictor_answer(worker->predictors[job->pipeline - worker->pipelines], &input, &answer);
         count(job->pipeline, &answer);
+        if (worker->gate != NULL)
+            job->images = egress_consider(worker->gate, job->pipeline, &input, &answer);
         struct error error;
         if (job_write_answer(job, worker->agent_id, &answer, &error) != ERROR_NONE)
             log_error("%s: a result was lost: %s", job->pipeline->config->name, error.message);
@@ -43,6 +45,8 @@ static enum error_code make_predictors(struct worker *worker, struct error *erro
         return error_set(error, ERROR_LIMIT, "no memory for a worker");
     for (int i = 0; i < worker->pipeline_count; i++) {
         struct pipeline *pipeline = &worker->pipelines[i];
+        if (pipeline->config->egress != EGRESS_RESULTS && worker->gate == NULL)
+            TRY(egress_new(&worker->gate, error));
         size_t result_bytes_max = (size_t)pipeline->config->sink.max_bytes - COMMITTER_LINE_OVERHEAD;
         if (result_bytes_max > CACHE_VALUE_BYTES_MAX)
             result_bytes_max = CACHE_VALUE_BYTES_MAX;
@@ -82,6 +86,7 @@ void worker_stop(struct worker *worker)
     for (int i = 0; worker->predictors != NULL && i < worker->pipeline_count; i++)
         predictor_free(worker->predictors[i]);
     free(worker->predictors);
+    egress_free(worker->gate);
     queue_deinit(&worker->queue);
     *worker = (struct worker){0};
 }

@@ -23,6 +23,7 @@ struct worker {
     struct committer *committer;
     struct threads *threads;         /* shared by all workers; NULL: none */
     const char *agent_id;
+    struct egress_gate *gate;           /* NULL: no pipeline lets images leave */
     bool running;
 };
 

@@ -53,6 +53,27 @@ static void check_broker(const struct config_broker *broker, const char *section
     }
 }
 
+static const struct yaml_node *list_node(const struct yaml_node *list, int index)
+{
+    const struct yaml_node *node = list->first;
+    for (int i = 0; i < index; i++)
+        node = node->next;
+    return node;
+}
+
+/* A list with one connection's files and password: all of it encrypted or none, so that no key is asked for in vain. */
+static void check_urls(struct config_broker *upstream, const struct yaml_node *root, struct schema_problems *problems)
+{
+    if (upstream->urls == NULL || upstream->url_count == 0)
+        return;
+    upstream->url = upstream->urls[0];
+    for (int i = 1; i < upstream->url_count; i++) {
+        if (upstream->url != NULL && upstream->urls[i] != NULL && rule_url_is_encrypted(upstream->urls[i]) != rule_url_is_encrypted(upstream->url))
+            schema_problem(problems, list_node(schema_find(root, "upstream.url"), i),
+                           "upstream.url[%d] is %s, expected addresses that are all encrypted (mqtts, wss) or all not", i, upstream->urls[i]);
+    }
+}
+
 static void default_upstream(struct config *config)
 {
     const struct config_broker *local = &config->local;
@@ -80,14 +101,6 @@ static void refuse_keys(const struct entry *entry, const char *const *paths, con
             schema_problem_key(entry->problems, node, "%s%s is given, but it is only for %s, expected no such key here", entry->prefix,
                                *paths, only_for);
     }
-}
-
-static const struct yaml_node *list_node(const struct yaml_node *list, int index)
-{
-    const struct yaml_node *node = list->first;
-    for (int i = 0; i < index; i++)
-        node = node->next;
-    return node;
 }
 
 static void check_column(const struct entry *entry, const char *path, const struct yaml_node *node, const char *text)
@@ -174,6 +187,30 @@ static void check_cache(const struct entry *entry)
         entry->pipeline->cache.max_disagreement = NEAR_DISAGREEMENT;
 }
 
+static void check_report(const struct entry *entry)
+{
+    static const char *const change_keys[] = {"sink.deadband", NULL}, *const not_always_keys[] = {"sink.every", NULL};
+    const struct config_pipeline *pipeline = entry->pipeline;
+    const struct yaml_node *every = schema_find(entry->node, "sink.every");
+    if (pipeline->sink.on != REPORT_CHANGE)
+        refuse_keys(entry, change_keys, "sink.on change");
+    if (pipeline->sink.on == REPORT_ALWAYS)
+        refuse_keys(entry, not_always_keys, "sink.on change or interval");
+    if (pipeline->sink.on == REPORT_INTERVAL && pipeline->sink.every_us == 0 && every != NULL)
+        schema_problem(entry->problems, every, "%ssink.every is 0, expected a time: it is the interval", entry->prefix);
+}
+
+static void check_images(const struct entry *entry)
+{
+    static const char *const image_keys[] = {"images.anomalies", "images.below", "images.every", "images.max_bytes", "images.redact", NULL};
+    const struct config_pipeline *pipeline = entry->pipeline;
+    const struct yaml_node *egress = schema_find(entry->node, "egress");
+    if (pipeline->egress == EGRESS_RESULTS)
+        refuse_keys(entry, image_keys, "egress crops or snapshots");
+    else if (pipeline->input.kind != INPUT_IMAGE && egress != NULL)
+        schema_problem(entry->problems, egress, "%segress is \"%s\", expected results: the input is no image", entry->prefix, egress->text);
+}
+
 /* Whether filter covers eddy/<agent>/result/<pipeline>: results would come back as inputs, for ever. */
 static bool covers_results(const char *filter, const char *agent, const char *pipeline)
 {
@@ -224,6 +261,7 @@ void config_complete(struct config *config, const struct yaml_node *root, struct
 {
     if (!default_id(config, problems))
         return;
+    check_urls(&config->upstream, root, problems);
     check_broker(&config->local, "local", root, problems);
     check_broker(&config->upstream, "upstream", root, problems);
     default_upstream(config);
@@ -237,6 +275,8 @@ void config_complete(struct config *config, const struct yaml_node *root, struct
         check_name(&entry, config, i, list->first);
         check_input(&entry);
         check_cache(&entry);
+        check_report(&entry);
+        check_images(&entry);
         check_topics(&entry, config);
     }
 }

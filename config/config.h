@@ -22,6 +22,9 @@ enum { CONFIG_FIELDS_MAX = 64 }; /* fields of a series */
 
 struct config_broker {
     const char *url;           /* mqtt:// mqtts:// ws:// wss://; NULL: none */
+    const char **urls;         /* upstream: all of them where a list was given, url the first */
+    int32_t url_count;
+    int64_t bandwidth;         /* upstream: bytes of results a second; 0: no limit */
     const char *user;          /* NULL: none */
     const char *password_file; /* its first line; NULL: none */
     const char *ca, *cert, *key; /* PEM files; NULL: the system's CAs, no client certificate */
@@ -34,6 +37,9 @@ enum input_kind { INPUT_IMAGE, INPUT_SERIES };
 enum series_format { SERIES_JSON, SERIES_CSV, SERIES_CBOR, SERIES_F32LE };
 enum cache_mode { CACHE_OFF, CACHE_EXACT, CACHE_NEAR };
 enum egress { EGRESS_RESULTS, EGRESS_CROPS, EGRESS_SNAPSHOTS };
+enum report { REPORT_ALWAYS, REPORT_CHANGE, REPORT_INTERVAL };
+enum keep { KEEP_NEWEST, KEEP_IMPORTANT };
+enum priority { PRIORITY_NORMAL, PRIORITY_HIGH };
 enum compression { COMPRESSION_NONE, COMPRESSION_LZ4, COMPRESSION_LZ4HC };
 
 struct config_pipeline {
@@ -61,10 +67,23 @@ struct config_pipeline {
         double max_disagreement, start_distance; /* near alone; 0 in other modes */
     } cache;
     enum egress egress;
+    struct {                   /* images that leave: egress crops and snapshots */
+        bool anomalies;        /* of results that are anomalies */
+        double below;          /* of labels or objects with a score below; 0: never */
+        int32_t every;         /* of every Nth input; 0: never */
+        int64_t max_bytes;     /* of one image */
+        const char **redact;   /* labels whose boxes are pixelated */
+        int32_t redact_count;
+    } images;
     struct {
         int32_t batch;         /* results */
         int64_t linger_us, max_bytes, compress_above;
         enum compression compression;
+        enum priority priority;
+        enum report on;        /* which results are sent at all */
+        int64_t every_us;      /* change: at the latest; interval: at the earliest; 0: never */
+        double deadband;       /* change: scores that differ by no more are equal */
+        bool same_as;          /* refer to an earlier equal result */
     } sink;
 };
 
@@ -80,7 +99,13 @@ struct config {
     } agent;
     struct config_broker local, upstream;
     const char *models_dir;
-    struct { int64_t max_bytes; } outbox;   /* disk budget: 256 MiB */
+    struct {
+        int64_t max_bytes;     /* disk budget: 256 MiB */
+        enum keep keep;        /* what stays when the budget is used up */
+        double low_confidence; /* important: a label or object below this score is kept */
+        int64_t daily_writes;  /* bytes to the disk that commits are made rarer for; 0: no limit */
+        double live_share;     /* of the link, for new results while old ones wait: 0 */
+    } outbox;
     struct { int64_t memory_bytes; double core_watts; } cache; /* RAM front of all pipelines together: 8 MiB; 2 W */
     struct config_pipeline *pipelines;
     int32_t pipeline_count;

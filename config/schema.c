@@ -20,11 +20,15 @@ static const struct schema_choice formats[] = {
     {"json", SERIES_JSON, NULL}, {"csv", SERIES_CSV, NULL}, {"cbor", SERIES_CBOR, NULL}, {"f32le", SERIES_F32LE, NULL}, {0}};
 static const struct schema_choice modes[] = {{"off", CACHE_OFF, NULL}, {"exact", CACHE_EXACT, NULL}, {"near", CACHE_NEAR, NULL}, {0}};
 static const struct schema_choice egresses[] = {
-    {"results", EGRESS_RESULTS, NULL}, {"crops", EGRESS_CROPS, "results"}, {"snapshots", EGRESS_SNAPSHOTS, "results"}, {0}};
+    {"results", EGRESS_RESULTS, NULL}, {"crops", EGRESS_CROPS, NULL}, {"snapshots", EGRESS_SNAPSHOTS, NULL}, {0}};
+static const struct schema_choice reports[] = {
+    {"always", REPORT_ALWAYS, NULL}, {"change", REPORT_CHANGE, NULL}, {"interval", REPORT_INTERVAL, NULL}, {0}};
+static const struct schema_choice keeps[] = {{"newest", KEEP_NEWEST, NULL}, {"important", KEEP_IMPORTANT, NULL}, {0}};
+static const struct schema_choice priorities[] = {{"normal", PRIORITY_NORMAL, NULL}, {"high", PRIORITY_HIGH, NULL}, {0}};
 static const struct schema_choice compressions[] = {
     {"none", COMPRESSION_NONE, NULL}, {"lz4", COMPRESSION_LZ4, NULL}, {"lz4hc", COMPRESSION_LZ4HC, NULL}, {0}};
 
-/* What both brokers have; the two differ in their url alone. */
+/* What both brokers have. */
 #define BROKER_ROWS(section, member)                                                                                                     \
     {.path = section ".user", .type = SCHEMA_TEXT, SCHEMA_AT(struct config, member.user), .otherwise = "no user", .example = "gateway",    \
      .help = "User name for the broker."},                                                                                               \
@@ -73,10 +77,16 @@ static const struct schema_row config_rows[] = {
     BROKER_ROWS("local", local),
 
     {.path = "upstream", .type = SCHEMA_SECTION, .help = "The broker that results go to."},
-    {.path = "upstream.url", .type = SCHEMA_TEXT, SCHEMA_AT(struct config, upstream.url), .problem = rule_broker_url,
+    {.path = "upstream.url", .type = SCHEMA_TEXTS, SCHEMA_AT(struct config, upstream.urls), SCHEMA_COUNT(struct config, upstream.url_count),
+     .text_offset = offsetof(struct config, upstream.url), .minimum = 1, .maximum = 8, .problem = rule_broker_url,
+     .expected = "an address, or a list of 1 to 8 addresses",
      .otherwise = "the local broker: its address, and its user, password and files where none are set here",
-     .example = "mqtts://broker.example:8883", .help = "Address: mqtt:// mqtts:// ws:// or wss://, host, port."},
+     .example = "mqtts://broker.example:8883",
+     .help = "Address: mqtt:// mqtts:// ws:// or wss://, host, port. Of a list the first one that answers is used, and tried first again after "
+             "each loss."},
     BROKER_ROWS("upstream", upstream),
+    {.path = "upstream.bandwidth", .type = SCHEMA_SIZE, SCHEMA_AT(struct config, upstream.bandwidth), .minimum = KIB, .maximum = 64 * GIB,
+     .word = "unlimited", .value = "unlimited", .help = "Bytes of results that may leave in a second, on average."},
 
     {.path = "models_dir", .type = SCHEMA_TEXT, SCHEMA_AT(struct config, models_dir), .problem = rule_path,
      .value = "/var/lib/eddy/models", .help = "Folder of the model bundles: NAME/VERSION/model.yaml."},
@@ -84,6 +94,16 @@ static const struct schema_row config_rows[] = {
     {.path = "outbox", .type = SCHEMA_SECTION, .help = "Results that wait on disk until the upstream broker has them."},
     {.path = "outbox.max_bytes", .type = SCHEMA_SIZE, SCHEMA_AT(struct config, outbox.max_bytes), .minimum = MIB, .maximum = 1024 * GIB,
      .value = "256MiB", .help = "Disk budget; past it the oldest results go first, counted and reported."},
+    {.path = "outbox.keep", .type = SCHEMA_CHOICE, SCHEMA_AT(struct config, outbox.keep), .choices = keeps, .value = "newest",
+     .help = "What stays when the budget is used up: the newest results, or first of all the important ones: errors, anomalies and those of low "
+             "confidence."},
+    {.path = "outbox.low_confidence", .type = SCHEMA_PERCENT, SCHEMA_AT(struct config, outbox.low_confidence), .minimum = 0, .maximum = 1,
+     .value = "50%", .help = "keep important: a label or a detected object with a score below this is important."},
+    {.path = "outbox.daily_writes", .type = SCHEMA_SIZE, SCHEMA_AT(struct config, outbox.daily_writes), .minimum = MIB, .maximum = 1024 * GIB,
+     .word = "unlimited", .value = "unlimited",
+     .help = "Bytes that may be written in a day, to spare the flash: beyond it commits come more rarely, down to one in 10 s, and results later."},
+    {.path = "outbox.live_share", .type = SCHEMA_PERCENT, SCHEMA_AT(struct config, outbox.live_share), .minimum = 0, .maximum = 1, .value = "0%",
+     .help = "Share of the connection that new results get while old ones are caught up on; 0%: they wait, and all leave in the order of seq."},
 
     {.path = "cache", .type = SCHEMA_SECTION, .help = "Results that are given again for the same input."},
     {.path = "cache.memory", .type = SCHEMA_SIZE, SCHEMA_AT(struct config, cache.memory_bytes), .minimum = 0, .maximum = 16 * GIB,
@@ -157,7 +177,20 @@ static const struct schema_row pipeline_rows[] = {
      .help = "near: distance to trust from the start, as another gateway has learned it (docs/cache.md)."},
 
     {.path = "egress", .type = SCHEMA_CHOICE, SCHEMA_AT(struct config_pipeline, egress), .choices = egresses, .value = "results",
-     .help = "What may leave this gateway: results, and no pixel."},
+     .help = "What may leave this gateway: results, and no pixel; or also, where images says when, crops of what was detected or whole snapshots."},
+    {.path = "images", .type = SCHEMA_SECTION, .help = "egress crops and snapshots: which images leave; besides, the command snapshot asks for one."},
+    {.path = "images.anomalies", .type = SCHEMA_BOOLEAN, SCHEMA_AT(struct config_pipeline, images.anomalies), .value = "true",
+     .help = "Those whose result is an anomaly."},
+    {.path = "images.below", .type = SCHEMA_PERCENT, SCHEMA_AT(struct config_pipeline, images.below), .minimum = 0, .maximum = 1, .value = "0%",
+     .help = "Those with a label or an object whose score is below this; 0%: none."},
+    {.path = "images.every", .type = SCHEMA_INTEGER, SCHEMA_AT(struct config_pipeline, images.every), .minimum = 0, .maximum = 1000000000,
+     .value = "0", .help = "The first one and every Nth after it; 0: none."},
+    {.path = "images.max_bytes", .type = SCHEMA_SIZE, SCHEMA_AT(struct config_pipeline, images.max_bytes), .minimum = 2 * KIB, .maximum = 16 * MIB,
+     .value = "64KiB", .help = "Size of one JPEG, at most: encoded at the best quality that fits, in half the size where none does."},
+    {.path = "images.redact", .type = SCHEMA_TEXTS, SCHEMA_AT(struct config_pipeline, images.redact),
+     SCHEMA_COUNT(struct config_pipeline, images.redact_count), .minimum = 0, .maximum = 64, .expected = "a list of at most 64 labels",
+     .otherwise = "nothing is made unrecognisable", .example = "[\"person\"]",
+     .help = "Labels of the model whose boxes are pixelated before anything leaves; an image whose boxes are not known does not leave."},
 
     {.path = "sink", .type = SCHEMA_SECTION, .help = "How results are gathered into messages."},
     {.path = "sink.batch", .type = SCHEMA_INTEGER, SCHEMA_AT(struct config_pipeline, sink.batch), .minimum = 1, .maximum = 4096,
@@ -171,6 +204,18 @@ static const struct schema_row pipeline_rows[] = {
      .value = "lz4", .help = "LZ4 frames; lz4hc is smaller and costs about six times the CPU."},
     {.path = "sink.compress_above", .type = SCHEMA_SIZE, SCHEMA_AT(struct config_pipeline, sink.compress_above), .minimum = 0,
      .maximum = 16 * MIB, .value = "512", .help = "Smaller messages stay uncompressed."},
+    {.path = "sink.on", .type = SCHEMA_CHOICE, SCHEMA_AT(struct config_pipeline, sink.on), .choices = reports, .value = "always",
+     .help = "Which results are sent. change: those that differ from the last one sent of their topic; interval: one of a topic each sink.every, "
+             "and all errors and anomalies. The line after left out ones says \"unchanged\":N."},
+    {.path = "sink.every", .type = SCHEMA_DURATION, SCHEMA_AT(struct config_pipeline, sink.every_us), .unit_us = 1, .minimum = 0,
+     .maximum = 365 * DAY, .value = "10m",
+     .help = "change: after so long a result is sent although it is the same, 0ms: never; interval: the time between two."},
+    {.path = "sink.deadband", .type = SCHEMA_NUMBER, SCHEMA_AT(struct config_pipeline, sink.deadband), .minimum = 0, .maximum = 1e9, .value = "0",
+     .help = "change: scores that differ by no more than this are the same."},
+    {.path = "sink.same_as", .type = SCHEMA_BOOLEAN, SCHEMA_AT(struct config_pipeline, sink.same_as), .value = "false",
+     .help = "A result that equals an earlier one of this pipeline is sent as \"same-as\":SEQ, at most 4096 seqs back; eddy tail puts it back."},
+    {.path = "sink.priority", .type = SCHEMA_CHOICE, SCHEMA_AT(struct config_pipeline, sink.priority), .choices = priorities, .value = "normal",
+     .help = "high: these results leave before those of all pipelines that are normal, old ones included."},
 };
 
 const struct schema config_schema = {.title = "eddy.yaml", SCHEMA_ROWS(config_rows), .struct_bytes = sizeof(struct config)};

@@ -68,6 +68,7 @@ enum error_code link_open(const struct link_options *options, struct link **link
     link->packet_bytes_max = SIZE_MAX;
     link->random = (unsigned)clock_wall_us() ^ (unsigned)(uintptr_t)link;
     enum error_code code = link_settings_copy(link, options, error);
+    link->keep_alive_s = link->settings.keep_alive_s;
     if (code == ERROR_NONE) {
         link->acknowledgements = calloc(LINK_PACKET_IDS, sizeof *link->acknowledgements);
         code = link->acknowledgements != NULL ? start(link, error) : error_set(error, ERROR_LIMIT, "no memory for a connection");
@@ -238,6 +239,12 @@ enum error_code link_publish(struct link *link, const struct link_publication *p
     return ERROR_NONE;
 }
 
+const char *link_reason_name(int reason_code)
+{
+    const char *name = MQTTReasonCode_toString((enum MQTTReasonCodes)reason_code);
+    return name != NULL ? name : "no reason known";
+}
+
 int link_window_free(struct link *link)
 {
     pthread_mutex_lock(&link->lock);
@@ -272,6 +279,8 @@ void link_get_statistics(struct link *link, struct link_statistics *statistics_o
     *statistics_out = (struct link_statistics){.connected = link->usable, .connects = link->connects, .overruns = link->overruns, .send_window = link->window,
                                                .packet_bytes_max = link->packet_bytes_max};
     snprintf(statistics_out->last_problem, sizeof statistics_out->last_problem, "%s", link->last_problem);
+    const struct link_address *address = link->redirect.given != NULL ? &link->redirect : &link->settings.addresses[link->address];
+    snprintf(statistics_out->url, sizeof statistics_out->url, "%s", address->given);
     pthread_mutex_unlock(&link->lock);
     statistics_out->messages_in = atomic_load_explicit(&link->messages_in, memory_order_relaxed);
     statistics_out->messages_out = atomic_load_explicit(&link->messages_out, memory_order_relaxed);

@@ -3,8 +3,11 @@
  * link.h: one MQTT 5 connection that keeps itself up, over Eclipse Paho (MQTTAsync, TLS and WebSocket variants).
  *
  * It connects in the background, again and again with back-off and jitter (1 s to 60 s), subscribes again after every connect, and tells
- * its owner. A received message belongs to whom on_message gave it; a QoS 1 message is acknowledged to the broker only by
- * link_acknowledge: Paho's own PUBACK is held back (puback.c), so that "acknowledged" means "committed".
+ * its owner. Of several addresses each is tried in turn, the first one first after every loss; the back-off comes after all of them. A broker
+ * that refuses the credentials or this client is asked again after 1 to 10 minutes. One that names another (Server Reference) is left for it,
+ * a few times in a row at most and never to a less protected connection. A Server Keep Alive below ours is obeyed by connecting anew with it.
+ * A received message belongs to whom on_message gave it; a QoS 1 message is acknowledged to the broker only by link_acknowledge: Paho's
+ * own PUBACK is held back (puback.c), so that "acknowledged" means "committed".
  * Back-pressure: the broker stops at receive_maximum unacknowledged messages; nothing here ever blocks Paho's threads. A broker that sends
  *   more all the same (mosquitto 2.0.11 does after a reconnect with a backlog) meets an owner that refuses: then what follows over this
  *   connection is dropped too, so that order stays, and once all that was taken is acknowledged the link connects anew and gets the rest.
@@ -58,8 +61,11 @@ struct link_publication {
 
 struct link_options {
     const char *url, *client_id;
+    const char *const *fallback_urls; /* tried in their order where url does not answer */
+    int fallback_count;
     const char *user, *password_file, *ca, *cert, *key;
     int keep_alive_s, receive_maximum;
+    int refused_wait_s;           /* before a broker that refused is asked again, doubled up to tenfold; 0: 60 */
     uint32_t session_expiry_s;    /* > 0: persistent session, clean start false */
     const char *will_topic, *will_payload; /* retained, QoS 1; NULL: none */
     const char *const *filters;   /* subscribed after each connect */
@@ -68,7 +74,8 @@ struct link_options {
     bool (*on_message)(struct link_message *message, void *context); /* true: now the callee's; false: refused, stays the link's */
     void (*on_connected)(bool session_present, void *context);       /* subscriptions are under way */
     void (*on_disconnected)(const char *why, void *context);
-    void (*on_published)(uint64_t ticket, int reason_code, void *context); /* PUBACK; >= 0x80: the broker refused it for good */
+    void (*on_published)(uint64_t ticket, int reason_code, void *context); /* PUBACK; >= 0x80: refused, MQTT 5.0 section 3.4.2.1 */
+    void (*on_refused)(int reason_code, const char *why, void *context);   /* CONNACK: credentials or this client; may be NULL */
     void *context;
 };
 
@@ -79,6 +86,7 @@ struct link_statistics {
     int send_window;              /* publications that may be in flight: min of ours and the broker's Receive Maximum */
     size_t packet_bytes_max;      /* the broker's Maximum Packet Size; SIZE_MAX: none */
     char last_problem[128];
+    char url[256];                /* of the present or last connection attempt */
 };
 
 MUST_CHECK enum error_code link_open(const struct link_options *options, struct link **link_out, struct error *error);
@@ -87,6 +95,7 @@ void link_close(struct link *link);
 
 /* ERROR_LINK: not connected or the window is full; the publication was not taken. Copies what it needs. */
 MUST_CHECK enum error_code link_publish(struct link *link, const struct link_publication *publication, struct error *error);
+const char *link_reason_name(int reason_code); /* in words, MQTT 5.0 section 2.4 */
 int link_window_free(struct link *link); /* QoS 1 publications that may be handed in now; 0 while not connected */
 /* Changes the subscriptions of a running link; kept over reconnects. Taken note of at once, sent when connected. */
 MUST_CHECK enum error_code link_subscribe(struct link *link, const char *filter, int qos, struct error *error);

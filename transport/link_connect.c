@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "transport/connack.h"
 #include "transport/link_internal.h"
 
 #include <stdio.h>
@@ -15,6 +16,9 @@ enum {
     LOOK_US = SECOND_US,             /* how often an unremarkable connection is looked at */
     ACKNOWLEDGE_RETRY_US = 20000,
     DISCONNECT_WAIT_US = 2 * SECOND_US,
+    REFUSED_WAIT_S = 60,             /* a broker that does not want us is asked again after so long, then twice as long, ... */
+    REFUSED_WAIT_FACTOR = 10,        /* ... up to so many times as long */
+    REDIRECTS_MAX = 3,               /* in a row; brokers that send us in a circle are met with back-off */
 };
 
 void link_wake_locked(struct link *link)
@@ -49,9 +53,22 @@ static void connection_lost(void *context, char *cause)
     link_note_event(context, LINK_LOST, cause != NULL ? cause : "the connection was lost");
 }
 
+/* What goes with the event that is noted next. */
+static void note_reason(struct link *link, int reason, const char *reference, size_t length)
+{
+    pthread_mutex_lock(&link->lock);
+    if (link->event != LINK_LOST) {
+        link->reason = reason;
+        snprintf(link->reference, sizeof link->reference, "%.*s", length < sizeof link->reference ? (int)length : 0, reference);
+    }
+    pthread_mutex_unlock(&link->lock);
+}
+
 static void disconnected_by_broker(void *context, MQTTProperties *properties, enum MQTTReasonCodes reason)
 {
-    (void)properties;
+    MQTTProperty *reference = MQTTProperties_getProperty(properties, MQTTPROPERTY_CODE_SERVER_REFERENCE);
+    size_t length = reference != NULL && reference->value.data.len > 0 ? (size_t)reference->value.data.len : 0;
+    note_reason(context, (int)reason, length > 0 ? reference->value.data.data : "", length);
     const char *name = MQTTReasonCode_toString(reason);
     char why[LINK_PROBLEM_BYTES];
     snprintf(why, sizeof why, "the broker ended the connection: %s (0x%02x)", name != NULL ? name : "no reason known", (unsigned)reason);
@@ -67,6 +84,8 @@ static void connect_succeeded(void *context, MQTTAsync_successData5 *answer)
     link->window = receive_maximum > 0 && receive_maximum < LINK_WINDOW_MAX ? receive_maximum : LINK_WINDOW_MAX;
     link->packet_bytes_max = packet != NULL && packet->value.integer4 > 0 ? packet->value.integer4 : SIZE_MAX;
     link->session_present = answer->alt.connect.sessionPresent != 0;
+    int keep_alive = MQTTProperties_getNumericValue(&answer->properties, MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE);
+    link->server_keep_alive_s = keep_alive > 0 && keep_alive <= UINT16_MAX ? keep_alive : 0;
     pthread_mutex_unlock(&link->lock);
     link_note_event(link, LINK_CONNECTED, "");
 }
@@ -77,6 +96,9 @@ static void connect_failed(void *context, MQTTAsync_failureData5 *answer)
     /* Paho 1.3.12 puts the reason of a CONNACK into `code`. */
     int reason = answer->code >= MQTTREASONCODE_UNSPECIFIED_ERROR ? answer->code : (int)answer->reasonCode;
     const char *name = reason >= MQTTREASONCODE_UNSPECIFIED_ERROR ? MQTTReasonCode_toString((enum MQTTReasonCodes)reason) : NULL;
+    char reference[LINK_REFERENCE_BYTES];
+    size_t length = name != NULL ? connack_server_reference(reference, sizeof reference) : 0;
+    note_reason(context, name != NULL ? reason : 0, reference, length);
     if (name != NULL)
         snprintf(why, sizeof why, "the broker refused the connection: %s (0x%02x)", name, (unsigned)reason);
     else
@@ -123,11 +145,17 @@ static int add_number(MQTTProperties *properties, enum MQTTPropertyCodes which, 
     return MQTTProperties_add(properties, &property);
 }
 
+static const struct link_address *address_now(const struct link *link)
+{
+    return link->redirect.given != NULL ? &link->redirect : &link->settings.addresses[link->address];
+}
+
 static int request_connection(struct link *link, struct error *error)
 {
     const struct link_settings *settings = &link->settings;
     MQTTAsync_connectOptions plain = MQTTAsync_connectOptions_initializer5, over_http = MQTTAsync_connectOptions_initializer5_ws;
-    MQTTAsync_connectOptions options = settings->websocket ? over_http : plain;
+    const struct link_address *address = address_now(link);
+    MQTTAsync_connectOptions options = address->websocket ? over_http : plain;
     MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
     MQTTAsync_SSLOptions tls = MQTTAsync_SSLOptions_initializer;
     MQTTProperties properties = MQTTProperties_initializer;
@@ -135,7 +163,7 @@ static int request_connection(struct link *link, struct error *error)
     int password_bytes = settings->password_file != NULL ? link_read_password(settings, password, error) : 0;
     if (password_bytes < 0)
         return MQTTASYNC_FAILURE;
-    options.keepAliveInterval = settings->keep_alive_s;
+    options.keepAliveInterval = link->keep_alive_s;
     options.cleanstart = settings->session_expiry_s == 0;
     options.maxInflight = LINK_SLOTS;
     options.connectTimeout = CONNECT_TIMEOUT_S;
@@ -152,7 +180,7 @@ static int request_connection(struct link *link, struct error *error)
         will.qos = 1;
         options.will = &will;
     }
-    if (settings->encrypted) {
+    if (address->encrypted) {
         tls.trustStore = settings->ca;
         tls.keyStore = settings->cert;
         tls.privateKey = settings->key;
@@ -179,7 +207,7 @@ static int request_connection(struct link *link, struct error *error)
 static enum error_code make_handle(struct link *link, struct error *error)
 {
     MQTTAsync_createOptions options = MQTTAsync_createOptions_initializer5;
-    int status = MQTTAsync_createWithOptions(&link->handle, link->settings.url, link->settings.client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL,
+    int status = MQTTAsync_createWithOptions(&link->handle, address_now(link)->paho_url, link->settings.client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL,
                                              &options);
     if (status != MQTTASYNC_SUCCESS) {
         link->handle = NULL;
@@ -202,17 +230,63 @@ static void drop_handle(struct link *link)
     pthread_mutex_unlock(&link->handle_lock);
 }
 
-/* Waits longer after each failure, and not in step with others that lost the same broker. */
-static void plan_next(struct link *link)
+static bool is_unwanted(int reason)
 {
-    int64_t now = clock_monotonic_us();
-    if (link->phase == LINK_UP && now - link->up_since_us > STEADY_US)
-        link->failures = 0;
-    int64_t seconds = link->failures < 6 ? 1 << link->failures : BACK_OFF_MAX_S;
+    switch (reason) {
+    case MQTTREASONCODE_BAD_USER_NAME_OR_PASSWORD:
+    case MQTTREASONCODE_NOT_AUTHORIZED:
+    case MQTTREASONCODE_CLIENT_IDENTIFIER_NOT_VALID:
+    case MQTTREASONCODE_BANNED:
+    case MQTTREASONCODE_BAD_AUTHENTICATION_METHOD: return true;
+    default: return false;
+    }
+}
+
+/* Longer after each failure, and not in step with others that lost the same broker. */
+static int64_t back_off_us(struct link *link, bool unwanted)
+{
+    int64_t refused_wait = link->settings.refused_wait_s > 0 ? link->settings.refused_wait_s : REFUSED_WAIT_S;
+    int64_t first = unwanted ? refused_wait : 1, longest = unwanted ? REFUSED_WAIT_FACTOR * refused_wait : BACK_OFF_MAX_S;
+    int64_t seconds = first << (link->failures < 6 ? link->failures : 6);
+    seconds = seconds < longest ? seconds : longest;
     int64_t jitter = rand_r(&link->random) % (seconds * SECOND_US / 2);
     int64_t wait = seconds * SECOND_US + jitter;
-    link->due_us = now + (wait < BACK_OFF_MAX_S * (int64_t)SECOND_US ? wait : BACK_OFF_MAX_S * (int64_t)SECOND_US - jitter);
     link->failures += link->failures < 16;
+    return wait < longest * SECOND_US ? wait : longest * SECOND_US - jitter;
+}
+
+/* true: the broker named another one, and that is where we go next, at once. */
+static bool follow_redirect(struct link *link, int reason, const char *reference)
+{
+    struct link_address address;
+    struct error error;
+    bool asked = (reason == MQTTREASONCODE_USE_ANOTHER_SERVER || reason == MQTTREASONCODE_SERVER_MOVED) && reference[0] != '\0';
+    if (!asked || link->redirects >= REDIRECTS_MAX || link_address_redirect(&address, address_now(link), reference, &error) != ERROR_NONE)
+        return false;
+    link_address_deinit(&link->redirect);
+    link->redirect = address;
+    link->redirects++;
+    return true;
+}
+
+/* Where and when to try next. The lock is held: the address is read by link_get_statistics. */
+static void plan_next(struct link *link, int reason, const char *reference)
+{
+    int64_t now = clock_monotonic_us();
+    bool was_up = link->phase == LINK_UP, redirected = link->redirect.given != NULL;
+    if (was_up && now - link->up_since_us > STEADY_US)
+        link->failures = 0;
+    link->due_us = now;
+    if (follow_redirect(link, reason, reference))
+        return;
+    if (redirected && !was_up) /* the other one does not answer */
+        link_address_deinit(&link->redirect);
+    else
+        link->address = was_up ? 0 : (link->address + 1) % link->settings.address_count;
+    if (was_up || link->address == 0) {
+        link->due_us += back_off_us(link, is_unwanted(reason));
+        link->redirects = 0;
+    }
 }
 
 /* All that belonged to the connection goes; the owner has what it needs to send again. */
@@ -231,10 +305,15 @@ static void fall_back(struct link *link, const char *why)
         link->slots[i].busy = false;
     link->in_flight[0] = link->in_flight[1] = 0;
     link->event = LINK_NOTHING;
+    int reason = link->reason;
+    link->reason = 0;
     snprintf(link->last_problem, sizeof link->last_problem, "%s", why);
-    plan_next(link);
+    plan_next(link, reason, link->reference);
+    link->reference[0] = '\0';
     link->phase = LINK_WAITING;
     pthread_mutex_unlock(&link->lock);
+    if (!was_up && is_unwanted(reason) && link->settings.on_refused != NULL)
+        link->settings.on_refused(reason, why, link->settings.context);
     if (was_up && link->settings.on_disconnected != NULL)
         link->settings.on_disconnected(why, link->settings.context);
 }
@@ -245,6 +324,8 @@ static void begin_connect(struct link *link)
     pthread_mutex_lock(&link->lock);
     link->phase = LINK_CONNECTING;
     link->event = LINK_NOTHING;
+    link->reason = 0;
+    link->reference[0] = '\0';
     link->generation++;
     link->give_up_us = clock_monotonic_us() + 2 * CONNECT_TIMEOUT_S * (int64_t)SECOND_US;
     pthread_mutex_unlock(&link->lock);
@@ -380,6 +461,23 @@ static void disconnect_in_order(struct link *link)
     }
 }
 
+/* Paho has no way to change the interval of a connection, so a new one is made with it. */
+static bool obey_keep_alive(struct link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    bool shorter = link->server_keep_alive_s > 0 && link->server_keep_alive_s < link->keep_alive_s;
+    if (shorter)
+        link->keep_alive_s = link->server_keep_alive_s;
+    pthread_mutex_unlock(&link->lock);
+    if (shorter) {
+        disconnect_in_order(link);
+        fall_back(link, "the broker asks for a shorter keep alive: connecting anew with it");
+        link->due_us = clock_monotonic_us();
+        link->failures = 0;
+    }
+    return shorter;
+}
+
 /* The broker sent more than the owner could take, which has acknowledged what it took: the rest comes again over a new connection. */
 static void start_over(struct link *link)
 {
@@ -409,8 +507,10 @@ static void step(struct link *link)
     } else if (event == LINK_LOST) {
         fall_back(link, why);
     } else if (phase == LINK_CONNECTING) {
-        if (event == LINK_CONNECTED)
+        if (event == LINK_CONNECTED && !obey_keep_alive(link))
             become_up(link);
+        else if (event == LINK_CONNECTED)
+            return;
         else if (now >= link->give_up_us)
             fall_back(link, "cannot connect: no answer from the broker");
     } else if (!MQTTAsync_isConnected(link->handle)) {

@@ -3,7 +3,9 @@
  * link_internal.h: what the files of the link share; its contract is link.h.
  *
  * link.c          opening and closing, publishing, acknowledging, statistics
- * link_options.c  what the owner asked for, copied and checked: URL, keys, password, filters
+ * link_options.c  what the owner asked for, copied and checked: URLs, keys, password, filters
+ * link_address.c  URLs, and where a broker sends its clients instead
+ * connack.c       what a refused connection was told besides the reason
  * link_connect.c  the link's own thread: connects, waits, subscribes, tells the owner
  * link_receive.c  a message on its way from Paho to the owner and back to the heap
  *
@@ -16,6 +18,7 @@
 #define EDDY_TRANSPORT_LINK_INTERNAL_H
 
 #include "transport/link.h"
+#include "transport/link_address.h"
 #include "transport/puback.h"
 
 #include <MQTTAsync.h>
@@ -51,14 +54,16 @@ struct link_slot {          /* a publication in flight: Paho's context for its a
 };
 
 struct link_settings {      /* copies, constant after link_open */
-    char *url, *client_id, *user, *password_file, *ca, *cert, *key, *will_topic, *will_payload;
-    bool encrypted, websocket;
-    int keep_alive_s, receive_maximum;
+    struct link_address *addresses; /* the first one is preferred */
+    int address_count;
+    char *client_id, *user, *password_file, *ca, *cert, *key, *will_topic, *will_payload;
+    int keep_alive_s, receive_maximum, refused_wait_s;
     uint32_t session_expiry_s;
     bool (*on_message)(struct link_message *message, void *context);
     void (*on_connected)(bool session_present, void *context);
     void (*on_disconnected)(const char *why, void *context);
     void (*on_published)(uint64_t ticket, int reason_code, void *context);
+    void (*on_refused)(int reason_code, const char *why, void *context);
     void *context;
 };
 
@@ -77,6 +82,9 @@ struct link {
     enum link_phase phase;
     enum link_event event;
     char why[LINK_PROBLEM_BYTES];          /* of the event */
+    int reason;                            /* of the event: what the broker said, below 0x80: nothing */
+    char reference[LINK_REFERENCE_BYTES];  /* the Server Reference that came with it; "": none */
+    int server_keep_alive_s;               /* what the broker asks for; 0: nothing */
     bool usable;                           /* up, and nothing heard of a loss yet */
     bool session_present, subscriptions_changed;
     uint32_t generation;
@@ -94,7 +102,9 @@ struct link {
     atomic_ullong messages_in, messages_out, bytes_in, bytes_out;
 
     int64_t due_us, give_up_us, up_since_us; /* from here on the thread's own */
-    int failures;
+    int failures, address, redirects;
+    int keep_alive_s;                      /* ours, or less where the broker asked for it */
+    struct link_address redirect;          /* where the broker sent us; given NULL: nowhere */
     unsigned random;
 };
 

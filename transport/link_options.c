@@ -7,59 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct scheme {
-    const char *name, *paho_name;
-    int port;
-    bool encrypted, websocket;
-} schemes[] = {
-    {"mqtt://", "tcp://", 1883, false, false},
-    {"mqtts://", "ssl://", 8883, true, false},
-    {"ws://", "ws://", 80, false, true},
-    {"wss://", "wss://", 443, true, true},
-};
-
-static enum error_code bad_url(const char *url, const char *what, struct error *error)
+static enum error_code copy_addresses(struct link_settings *settings, const struct link_options *options, struct error *error)
 {
-    return error_set(error, ERROR_CONFIG, "the address \"%.200s\" %s; expected mqtt://, mqtts://, ws:// or wss://, a host, and maybe :PORT",
-                     url, what);
-}
-
-/* Splits host[:port][/path]; an IPv6 address stands in brackets. */
-static enum error_code put_address(const char *url, const struct scheme *scheme, char **paho_url_out, struct error *error)
-{
-    const char *host = url + strlen(scheme->name);
-    size_t host_bytes = host[0] == '[' ? strcspn(host, "]") + (strchr(host, ']') != NULL) : strcspn(host, ":/");
-    const char *rest = host + host_bytes;
-    long port = scheme->port;
-    if (host_bytes == 0 || strpbrk(host, " \t\r\n@") != NULL)
-        return bad_url(url, "names no host", error);
-    if (*rest == ':') {
-        char *end;
-        errno = 0;
-        port = strtol(rest + 1, &end, 10);
-        if (end == rest + 1 || port < 1 || port > 65535 || errno != 0 || rest[1] == '-' || rest[1] == '+')
-            return bad_url(url, "has no port between 1 and 65535", error);
-        rest = end;
-    }
-    if (*rest != '\0' && !(*rest == '/' && (scheme->websocket || rest[1] == '\0')))
-        return bad_url(url, "goes on after the port", error);
-    if (asprintf(paho_url_out, "%s%.*s:%ld%s", scheme->paho_name, (int)host_bytes, host, port, scheme->websocket ? rest : "") < 0) {
-        *paho_url_out = NULL;
-        return error_set(error, ERROR_LIMIT, "no memory for an address");
+    settings->addresses = calloc((size_t)options->fallback_count + 1, sizeof *settings->addresses);
+    if (settings->addresses == NULL)
+        return error_set(error, ERROR_LIMIT, "no memory for a connection's addresses");
+    for (int i = 0; i <= options->fallback_count; i++) {
+        TRY(link_address_init(&settings->addresses[i], i == 0 ? options->url : options->fallback_urls[i - 1], error));
+        settings->address_count++;
     }
     return ERROR_NONE;
-}
-
-static enum error_code copy_url(struct link_settings *settings, const char *url, struct error *error)
-{
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-        if (strncmp(url, schemes[i].name, strlen(schemes[i].name)) == 0) {
-            settings->encrypted = schemes[i].encrypted;
-            settings->websocket = schemes[i].websocket;
-            return put_address(url, &schemes[i], &settings->url, error);
-        }
-    }
-    return bad_url(url, "has an unknown scheme", error);
 }
 
 static bool copy_text(char **copy_out, const char *text)
@@ -95,13 +52,15 @@ enum error_code link_settings_copy(struct link *link, const struct link_options 
     struct link_settings *settings = &link->settings;
     settings->keep_alive_s = options->keep_alive_s;
     settings->receive_maximum = options->receive_maximum < 1 ? 1 : options->receive_maximum > 65535 ? 65535 : options->receive_maximum;
+    settings->refused_wait_s = options->refused_wait_s;
     settings->session_expiry_s = options->session_expiry_s;
     settings->on_message = options->on_message;
     settings->on_connected = options->on_connected;
     settings->on_disconnected = options->on_disconnected;
     settings->on_published = options->on_published;
+    settings->on_refused = options->on_refused;
     settings->context = options->context;
-    TRY(copy_url(settings, options->url, error));
+    TRY(copy_addresses(settings, options, error));
     if (!copy_text(&settings->client_id, options->client_id) || !copy_text(&settings->user, options->user) ||
         !copy_text(&settings->password_file, options->password_file) || !copy_text(&settings->ca, options->ca) ||
         !copy_text(&settings->cert, options->cert) || !copy_text(&settings->key, options->key) ||
@@ -123,10 +82,14 @@ enum error_code link_settings_copy(struct link *link, const struct link_options 
 void link_settings_free(struct link *link)
 {
     struct link_settings *settings = &link->settings;
-    char *texts[] = {settings->url, settings->client_id, settings->user, settings->password_file, settings->ca,
+    char *texts[] = {settings->client_id, settings->user, settings->password_file, settings->ca,
                      settings->cert, settings->key, settings->will_topic, settings->will_payload};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
+    for (int i = 0; i < settings->address_count; i++)
+        link_address_deinit(&settings->addresses[i]);
+    free(settings->addresses);
+    link_address_deinit(&link->redirect);
     for (int i = 0; i < link->subscription_count; i++)
         free(link->subscriptions[i].filter);
     free(link->subscriptions);

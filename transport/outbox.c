@@ -50,10 +50,12 @@ int outbox_write_state(struct outbox *outbox, const struct outbox_state *state)
     return outbox_step(outbox, OUTBOX_SET_STATE);
 }
 
-static void release_found(struct outbox *outbox)
+void outbox_release_found(struct outbox *outbox)
 {
-    if (outbox->statements[OUTBOX_FIND] != NULL)
-        sqlite3_reset(outbox->statements[OUTBOX_FIND]);
+    for (int which = OUTBOX_FIND; which <= OUTBOX_FIND_URGENT; which++) {
+        if (outbox->statements[which] != NULL)
+            sqlite3_reset(outbox->statements[which]);
+    }
 }
 
 static int insert_batch(struct outbox *outbox, const struct outbox_batch *batch, struct outbox_state *state)
@@ -64,7 +66,8 @@ static int insert_batch(struct outbox *outbox, const struct outbox_batch *batch,
     sqlite3_bind_text(statement, 3, batch->pipeline, -1, SQLITE_STATIC);
     sqlite3_bind_int(statement, 4, batch->count);
     sqlite3_bind_int(statement, 5, (int)batch->encoding);
-    sqlite3_bind_blob64(statement, 6, batch->body_bytes > 0 ? batch->body : "", batch->body_bytes, SQLITE_STATIC);
+    sqlite3_bind_int(statement, 6, batch->urgent);
+    sqlite3_bind_blob64(statement, 7, batch->body_bytes > 0 ? batch->body : "", batch->body_bytes, SQLITE_STATIC);
     int status = outbox_step(outbox, OUTBOX_INSERT);
     sqlite3_clear_bindings(statement);
     if (status == SQLITE_OK) {
@@ -173,7 +176,7 @@ enum error_code outbox_commit(struct outbox *outbox, const struct outbox_batch *
                               size_t input_count, const int64_t *removed, size_t removed_count, struct error *error)
 {
     struct commit commit = {batches, batch_count, inputs, input_count, removed, removed_count};
-    release_found(outbox);
+    outbox_release_found(outbox);
     if (batch_count + input_count + removed_count == 0)
         return ERROR_NONE;
     if (input_count > OUTBOX_INPUTS_PER_COMMIT)
@@ -186,31 +189,46 @@ enum error_code outbox_commit(struct outbox *outbox, const struct outbox_batch *
     return ERROR_NONE;
 }
 
-bool outbox_find(struct outbox *outbox, int64_t from, struct outbox_batch *batch_out)
+struct outbox_batch outbox_batch_of(sqlite3_stmt *row)
 {
-    release_found(outbox);
-    sqlite3_stmt *statement = outbox->statements[OUTBOX_FIND];
+    return (struct outbox_batch){
+        .first_seq = sqlite3_column_int64(row, 0), .last_seq = sqlite3_column_int64(row, 1),
+        .pipeline = (const char *)sqlite3_column_text(row, 2), .count = sqlite3_column_int(row, 3),
+        .encoding = sqlite3_column_int(row, 4) == OUTBOX_LZ4 ? OUTBOX_LZ4 : OUTBOX_PLAIN, .urgent = sqlite3_column_int(row, 5) != 0,
+        .body = sqlite3_column_blob(row, 6), .body_bytes = (size_t)sqlite3_column_bytes(row, 6)};
+}
+
+static bool find(struct outbox *outbox, enum outbox_statement which, int64_t from, struct outbox_batch *batch_out)
+{
+    outbox_release_found(outbox);
+    sqlite3_stmt *statement = outbox->statements[which];
     if (statement == NULL)
         return false;
     sqlite3_bind_int64(statement, 1, from);
     int status = sqlite3_step(statement);
     if (status == SQLITE_ROW) {
-        *batch_out = (struct outbox_batch){
-            .first_seq = sqlite3_column_int64(statement, 0), .last_seq = sqlite3_column_int64(statement, 1),
-            .pipeline = (const char *)sqlite3_column_text(statement, 2), .count = sqlite3_column_int(statement, 3),
-            .encoding = sqlite3_column_int(statement, 4) == OUTBOX_LZ4 ? OUTBOX_LZ4 : OUTBOX_PLAIN,
-            .body = sqlite3_column_blob(statement, 5), .body_bytes = (size_t)sqlite3_column_bytes(statement, 5)};
+        *batch_out = outbox_batch_of(statement);
         bool sane = batch_out->pipeline != NULL && batch_out->last_seq >= batch_out->first_seq && batch_out->count > 0 &&
                     (batch_out->body != NULL || batch_out->body_bytes == 0);
         if (sane)
             return true;
         status = SQLITE_CORRUPT;
     }
-    release_found(outbox);
+    outbox_release_found(outbox);
     struct error error;
     if (outbox_is_damage(status) && renew(outbox, &error) != ERROR_NONE)
         outbox_database_close(outbox); /* the next commit tries again and says why it cannot */
     return false;
+}
+
+bool outbox_find(struct outbox *outbox, int64_t from, struct outbox_batch *batch_out)
+{
+    return find(outbox, OUTBOX_FIND, from, batch_out);
+}
+
+bool outbox_find_ranked(struct outbox *outbox, int64_t from, bool urgent, struct outbox_batch *batch_out)
+{
+    return find(outbox, urgent ? OUTBOX_FIND_URGENT : OUTBOX_FIND_ORDINARY, from, batch_out);
 }
 
 int64_t outbox_next_seq(const struct outbox *outbox)
@@ -222,7 +240,8 @@ void outbox_get_statistics(const struct outbox *outbox, struct outbox_statistics
 {
     *statistics_out = (struct outbox_statistics){.next_seq = outbox->state.next_seq, .batches = outbox->state.batches,
         .bytes = outbox->state.bytes, .evicted_results = outbox->state.evicted_results, .commits = outbox->commits,
-        .bytes_max = outbox->bytes_max, .set_aside = outbox->set_aside};
+        .bytes_max = outbox->bytes_max, .set_aside = outbox->set_aside, .refused_batches = outbox->refused_batches, .thinned_results = outbox->thinned_results,
+        .thinned_from = outbox->thinned_from, .thinned_below = outbox->thinned_below};
 }
 
 /* Numbering of a new file: after what the damaged one held, where that can be read; else after the mark; else by the clock, which is
@@ -279,7 +298,7 @@ void outbox_close(struct outbox *outbox)
 {
     if (outbox == NULL)
         return;
-    release_found(outbox);
+    outbox_release_found(outbox);
     outbox_database_close(outbox);
     free(outbox->taken.ring);
     free(outbox);

@@ -4,7 +4,8 @@
  *
  * An SQLite database in WAL mode, synchronous=FULL: what outbox_commit has returned for survives kill -9 and power cuts. One row a batch:
  * its body is the message payload as it will be published. seq numbers come from here and never repeat.
- *   batch(first_seq PRIMARY KEY, last_seq, pipeline, count, encoding, body)   state(next_seq, batches, bytes, evicted_results, ...)
+ *   batch(first_seq PRIMARY KEY, last_seq, pipeline, count, encoding, urgent, body)   state(next_seq, batches, bytes, evicted_results, ...)
+ *   refused: batches that the broker refused for good, with its reason.
  *   taken: digests of the inputs committed last: a redelivered one (DUP) gets no second seq.
  * Budget: past bytes_max the oldest batches go first, counted; a full disk is answered by deleting the ballast file and evicting, so that
  *   the outbox always empties again. Start-up time does not depend on the backlog.
@@ -26,6 +27,7 @@ struct outbox_batch {
     int64_t first_seq, last_seq;
     const char *pipeline;
     int32_t count;
+    bool urgent;      /* of a rank of its own: see outbox_find_ranked */
     enum outbox_encoding encoding;
     const void *body;
     size_t body_bytes;
@@ -33,6 +35,9 @@ struct outbox_batch {
 
 struct outbox_statistics {
     int64_t next_seq, batches, bytes, evicted_results, commits, bytes_max;
+    int64_t refused_batches; /* that wait in `refused` */
+    int64_t thinned_results;            /* part of evicted_results, since the opening */
+    int64_t thinned_from, thinned_below; /* the seqs among which they were */
     int64_t set_aside; /* damaged files set aside by this outbox, while opening or later */
 };
 
@@ -55,6 +60,18 @@ bool outbox_was_taken(struct outbox *outbox, uint64_t input);
 
 /* The first stored batch with first_seq >= from; false: none. Borrowed until the next call. */
 bool outbox_find(struct outbox *outbox, int64_t from, struct outbox_batch *batch_out);
+bool outbox_find_ranked(struct outbox *outbox, int64_t from, bool urgent, struct outbox_batch *batch_out); /* the same among those of a rank */
+
+/* Past the budget the oldest batches are first made smaller by `thin`, then go whole. thin: thinned_out is the batch with another count (0: it
+ * goes), encoding and body, borrowed until the next call; false: it stays as it is. */
+typedef bool outbox_thin_function(void *context, const struct outbox_batch *batch, struct outbox_batch *thinned_out);
+void outbox_set_thinner(struct outbox *outbox, outbox_thin_function *thin, void *context);
+
+/* Moves a batch to `refused`, or back all of them, where they take their places by seq: *first_seq_out is the lowest, -1 where there is none.
+ * `refused` may take an eighth of bytes_max; its oldest go first, counted as evicted. */
+MUST_CHECK enum error_code outbox_refuse(struct outbox *outbox, int64_t first_seq, int reason, struct error *error);
+MUST_CHECK enum error_code outbox_restore_refused(struct outbox *outbox, int64_t *first_seq_out, int64_t *batches_out, struct error *error);
+
 void outbox_get_statistics(const struct outbox *outbox, struct outbox_statistics *statistics_out);
 
 #endif

@@ -5,6 +5,8 @@
  * outbox.c         commit, removal, reading
  * outbox_taken.c   recognition of redelivered inputs
  * outbox_schema.c  opening, the tables, setting a damaged file aside, the mark that keeps seq from repeating
+ * outbox_refused.c what the broker does not want
+ * outbox_thin.c    eviction that keeps a part
  * outbox_space.c   budget, ballast, giving pages back to the disk
  * State of the database is held twice, in its one-row table and in `state` here; the copy here is changed after COMMIT only. */
 #ifndef EDDY_TRANSPORT_OUTBOX_INTERNAL_H
@@ -20,7 +22,9 @@ enum {
 };
 
 enum outbox_statement {
-    OUTBOX_BEGIN, OUTBOX_COMMIT, OUTBOX_ROLLBACK, OUTBOX_INSERT, OUTBOX_REMOVE, OUTBOX_OLDEST, OUTBOX_FIND, OUTBOX_SET_STATE,
+    OUTBOX_BEGIN, OUTBOX_COMMIT, OUTBOX_ROLLBACK, OUTBOX_INSERT, OUTBOX_REMOVE, OUTBOX_OLDEST, OUTBOX_FIND, OUTBOX_FIND_ORDINARY,
+    OUTBOX_FIND_URGENT, OUTBOX_THIN, OUTBOX_SET_STATE,
+    OUTBOX_REFUSE, OUTBOX_REFUSED_BYTES, OUTBOX_REFUSED_COUNT, OUTBOX_REFUSED_FIRST, OUTBOX_REFUSED_FORGET, OUTBOX_REFUSED_CLEAR, OUTBOX_RESTORE,
     OUTBOX_TAKE, OUTBOX_FORGET, OUTBOX_PAGE_COUNT, OUTBOX_FREE_PAGES, OUTBOX_STATEMENTS
 };
 
@@ -41,8 +45,11 @@ struct outbox {
     sqlite3_stmt *statements[OUTBOX_STATEMENTS];
     struct outbox_state state;
     struct outbox_taken taken;
-    int64_t commits, set_aside, mark, bytes_max;
+    int64_t commits, set_aside, mark, bytes_max, refused_batches;
     int64_t page_bytes, pages_max, wal_pages;
+    outbox_thin_function *thin;   /* NULL: whole batches go, the oldest first */
+    void *thin_context;
+    int64_t thinned_from, thinned_below, thinned_results; /* since the opening */
     bool new_file;                /* the tables were laid down by this opening */
     int64_t frozen_pages;         /* the file's limit while frozen */
     bool ballast_there, frozen;   /* frozen: the ballast was needed; until it is back, the file grows only as the disk allows */
@@ -71,7 +78,12 @@ bool outbox_make_room(struct outbox *outbox, int64_t bytes_wanted);             
 void outbox_after_commit(struct outbox *outbox);
 void outbox_ballast_open(struct outbox *outbox);
 
+/* outbox_thin.c */
+int outbox_thin_oldest(struct outbox *outbox, struct outbox_state *state, int64_t *bytes_out); /* SQLITE_NOTFOUND: there is nothing to thin */
+
 /* outbox.c */
+struct outbox_batch outbox_batch_of(sqlite3_stmt *row);                         /* borrowed from the row */
+void outbox_release_found(struct outbox *outbox);                               /* the statement that outbox_find left open */
 int outbox_step(struct outbox *outbox, enum outbox_statement which);            /* steps and resets; SQLITE_DONE becomes SQLITE_OK */
 int outbox_remove_batch(struct outbox *outbox, int64_t first_seq, struct outbox_state *state, int64_t *results_out, int64_t *bytes_out);
 int outbox_write_state(struct outbox *outbox, const struct outbox_state *state);

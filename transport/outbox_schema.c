@@ -13,15 +13,27 @@
 
 enum { MARK_STEP = 1 << 20, APPLICATION_ID = 0x65646479 /* "eddy" */ };
 
+#define COLUMNS "first_seq, last_seq, pipeline, count, encoding, urgent, body"
+
 static const char *const statement_texts[OUTBOX_STATEMENTS] = {
     [OUTBOX_BEGIN] = "BEGIN IMMEDIATE",
     [OUTBOX_COMMIT] = "COMMIT",
     [OUTBOX_ROLLBACK] = "ROLLBACK",
-    [OUTBOX_INSERT] = "INSERT INTO batch(first_seq, last_seq, pipeline, count, encoding, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [OUTBOX_INSERT] = "INSERT INTO batch(" COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [OUTBOX_REMOVE] = "DELETE FROM batch WHERE first_seq = ?1 RETURNING count, length(body)",
     [OUTBOX_OLDEST] = "SELECT first_seq FROM batch ORDER BY first_seq LIMIT 1",
-    [OUTBOX_FIND] = "SELECT first_seq, last_seq, pipeline, count, encoding, body FROM batch WHERE first_seq >= ?1 ORDER BY first_seq LIMIT 1",
+    [OUTBOX_FIND] = "SELECT " COLUMNS " FROM batch WHERE first_seq >= ?1 ORDER BY first_seq LIMIT 1",
+    [OUTBOX_FIND_ORDINARY] = "SELECT " COLUMNS " FROM batch WHERE first_seq >= ?1 AND urgent = 0 ORDER BY first_seq LIMIT 1",
+    [OUTBOX_FIND_URGENT] = "SELECT " COLUMNS " FROM batch WHERE first_seq >= ?1 AND urgent = 1 ORDER BY first_seq LIMIT 1",
+    [OUTBOX_THIN] = "UPDATE batch SET count = ?2, encoding = ?3, body = ?4 WHERE first_seq = ?1",
     [OUTBOX_SET_STATE] = "UPDATE state SET next_seq = ?1, batches = ?2, bytes = ?3, evicted_results = ?4 WHERE id = 0",
+    [OUTBOX_REFUSE] = "INSERT OR REPLACE INTO refused(" COLUMNS ", reason) SELECT " COLUMNS ", ?2 FROM batch WHERE first_seq = ?1",
+    [OUTBOX_REFUSED_BYTES] = "SELECT coalesce(sum(length(body)), 0) FROM refused",
+    [OUTBOX_REFUSED_COUNT] = "SELECT count(*) FROM refused",
+    [OUTBOX_REFUSED_FIRST] = "SELECT first_seq FROM refused ORDER BY first_seq LIMIT 1",
+    [OUTBOX_REFUSED_FORGET] = "DELETE FROM refused WHERE first_seq = (SELECT first_seq FROM refused ORDER BY first_seq LIMIT 1) RETURNING count",
+    [OUTBOX_REFUSED_CLEAR] = "DELETE FROM refused",
+    [OUTBOX_RESTORE] = "INSERT INTO batch(" COLUMNS ") SELECT " COLUMNS " FROM refused",
     [OUTBOX_TAKE] = "INSERT OR REPLACE INTO taken(number, inputs) VALUES(?1, ?2)",
     [OUTBOX_FORGET] = "DELETE FROM taken WHERE number < ?1",
     [OUTBOX_PAGE_COUNT] = "PRAGMA page_count",
@@ -35,7 +47,10 @@ static const char settings[] = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA locking
 static const char schema[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE batch(first_seq INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, pipeline TEXT NOT NULL, count INTEGER NOT NULL,"
-    "  encoding INTEGER NOT NULL, body BLOB NOT NULL);"
+    "  encoding INTEGER NOT NULL, urgent INTEGER NOT NULL, body BLOB NOT NULL);"
+    "CREATE INDEX urgent ON batch(first_seq) WHERE urgent = 1;" /* costs the ordinary ones nothing */
+    "CREATE TABLE refused(first_seq INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, pipeline TEXT NOT NULL, count INTEGER NOT NULL,"
+    "  encoding INTEGER NOT NULL, urgent INTEGER NOT NULL, body BLOB NOT NULL, reason INTEGER NOT NULL);"
     "CREATE TABLE state(id INTEGER PRIMARY KEY, next_seq INTEGER NOT NULL, batches INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     "  evicted_results INTEGER NOT NULL);"
     "CREATE TABLE taken(number INTEGER PRIMARY KEY, inputs BLOB NOT NULL);"
@@ -142,9 +157,12 @@ int outbox_database_open(struct outbox *outbox)
         status = outbox_read_taken(outbox);
     for (int i = 0; status == SQLITE_OK && i < OUTBOX_STATEMENTS; i++) {
         status = sqlite3_prepare_v3(outbox->database, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &outbox->statements[i], NULL);
-        status = status == SQLITE_ERROR ? SQLITE_CORRUPT : status; /* a table is not what it should be */
     }
-    if (status != SQLITE_OK)
+    if (status == SQLITE_ERROR) /* a table is not what it should be */
+        status = SQLITE_CORRUPT;
+    if (status == SQLITE_OK)
+        outbox->refused_batches = outbox_number(outbox, OUTBOX_REFUSED_COUNT);
+    else
         outbox_database_close(outbox);
     return status;
 }

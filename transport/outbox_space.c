@@ -96,8 +96,10 @@ bool outbox_is_full(const struct outbox *outbox, int status)
 
 static int evict_oldest(struct outbox *outbox, struct outbox_state *state, int64_t *bytes_out)
 {
+    int thinned = outbox_thin_oldest(outbox, state, bytes_out);
+    if (thinned != SQLITE_NOTFOUND)
+        return thinned;
     int64_t oldest = outbox_number(outbox, OUTBOX_OLDEST), results = 0;
-    *bytes_out = 0;
     if (oldest < 0)
         return SQLITE_NOTFOUND;
     int status = outbox_remove_batch(outbox, oldest, state, &results, bytes_out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/batch.h"
 #include "agent/cli/cli.h"
+#include "agent/rebuild.h"
 
 #include <getopt.h>
 #include <limits.h>
@@ -10,7 +11,8 @@
 
 static const char usage[] =
     "usage: eddy tail [-b URL] [-t TOPIC] [--count N]\n"
-    "Decodes result messages from a broker to NDJSON, one result a line, until Ctrl-C.\n\n"
+    "Decodes result messages from a broker to NDJSON, one result a line, until Ctrl-C.\n"
+    "A line that refers to an earlier one (\"same-as\":SEQ) gets that one's result; where it was not seen, the line stays as it is.\n\n"
     "  -b, --broker URL   default mqtt://127.0.0.1:1883\n"
     "  -t, --topic TOPIC  default eddy/+/result/#\n"
     "      --count N      end after N results\n"
@@ -19,14 +21,18 @@ static const char usage[] =
 enum { CONNECT_TIMEOUT_US = 10000000 };
 
 /* Prints whole lines; returns how many. */
-static long print_lines(const char *text, size_t length, long most)
+static long print_lines(struct rebuild *rebuild, const char *text, size_t length, long most)
 {
     long lines = 0;
     for (size_t at = 0; at < length && (most < 0 || lines < most); lines++) {
         size_t end = at;
         while (end < length && text[end] != '\n')
             end++;
-        fwrite(text + at, 1, end - at, stdout);
+        const char *line;
+        size_t line_length;
+        if (!rebuild_line(rebuild, text + at, end - at, &line, &line_length))
+            fputs("eddy tail: the result that the next line refers to was not seen\n", stderr);
+        fwrite(line, 1, line_length, stdout);
         putchar('\n');
         at = end + 1;
     }
@@ -37,10 +43,13 @@ static long print_lines(const char *text, size_t length, long most)
 static int tail(struct cli_link *link, long count)
 {
     struct error error;
-    struct batch_decoder *decoder;
+    struct batch_decoder *decoder = NULL;
+    struct rebuild *rebuild = NULL;
     struct link_message message;
-    if (batch_decoder_new(&decoder, &error) != ERROR_NONE)
+    if (batch_decoder_new(&decoder, &error) != ERROR_NONE || rebuild_new(&rebuild, &error) != ERROR_NONE) {
+        batch_decoder_free(decoder);
         return cli_fail("tail", &error);
+    }
     long printed = 0;
     while ((count < 0 || printed < count) && cli_link_receive(link, &message, INT64_MAX)) {
         const char *text;
@@ -48,9 +57,10 @@ static int tail(struct cli_link *link, long count)
         if (batch_decode(decoder, message.payload, message.payload_bytes, &text, &length, &error) != ERROR_NONE)
             fprintf(stderr, "eddy tail: %s: %s\n", message.topic, error.message);
         else
-            printed += print_lines(text, length, count < 0 ? -1 : count - printed);
+            printed += print_lines(rebuild, text, length, count < 0 ? -1 : count - printed);
         link_message_release(&message);
     }
+    rebuild_free(rebuild);
     batch_decoder_free(decoder);
     return count < 0 || printed >= count ? CLI_DONE : CLI_FAILED;
 }

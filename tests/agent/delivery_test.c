@@ -2,85 +2,15 @@
  *
  * The promise: an input taken at QoS 1 yields exactly one seq upstream, delivered at least once, in order. Every id is counted here, while
  * the agent is killed, stopped, cut off from its upstream broker, and while its disk is full. */
-#include "tests/agent/gateway.h"
+#include "tests/agent/numbered_inputs.h"
 
 #include <sys/mount.h>
 
-enum { SAMPLES = 64, FIELDS = 3, INPUTS = 3000, KILLS = 12 };
+enum { INPUTS = 3000, KILLS = 12 };
 
-#define PIPELINE(compression)                                                                                  \
-    "pipelines:\n"                                                                                             \
-    "  - name: motor\n"                                                                                        \
-    "    topics: [\"sensor/+/reading\"]\n"                                                                     \
-    "    input: { kind: series, format: f32le, fields: [x, y, z], window: 64, hop: 64 }\n"                     \
-    "    model: motor-anomaly\n"                                                                               \
-    "    sink: { batch: 16, linger: 5ms, compression: " compression " }\n"
+#define PIPELINE(compression) NUMBERED_PIPELINE("batch: 16, linger: 5ms, compression: " compression)
 
 static const char pipelines[] = PIPELINE("lz4");
-
-/* Each message is one whole window, so that each has one result. */
-static void publish_number(struct gateway *gateway, int number)
-{
-    float samples[SAMPLES * FIELDS];
-    char id[24];
-    for (int i = 0; i < SAMPLES * FIELDS; i++)
-        samples[i] = (float)((number * 31 + i * 7) % 100) / 50;
-    int length = snprintf(id, sizeof id, "n-%d", number);
-    gateway_publish(gateway, "sensor/1/reading", samples, sizeof samples, id, (size_t)length);
-}
-
-struct verdict {
-    int missing, twice, out_of_order;  /* ids without a seq; ids with more than one; ids whose seq is below the one of an earlier id */
-    int first_present;
-    long long seq_max;
-    int delivered_again;               /* lines of a seq that was seen before: allowed */
-};
-
-static struct verdict count_ids(const struct gateway *gateway, int inputs)
-{
-    struct verdict verdict = {0};
-    long long *seqs = calloc((size_t)inputs, sizeof *seqs);
-    CHECK(seqs != NULL);
-    for (int i = 0; i < gateway->line_count; i++) {
-        const char *id = strstr(gateway->lines[i], "\"id\":\"n-"), *seq = strstr(gateway->lines[i], "\"seq\":");
-        CHECK(id != NULL && seq != NULL && strstr(gateway->lines[i], "\"result\":{") != NULL);
-        int number = atoi(id + 8);
-        long long value = atoll(seq + 6);
-        CHECK(number >= 0 && number < inputs && value > 0);
-        verdict.delivered_again += seqs[number] == value;
-        verdict.twice += seqs[number] != 0 && seqs[number] != value;
-        seqs[number] = value;
-        verdict.seq_max = value > verdict.seq_max ? value : verdict.seq_max;
-    }
-    for (int i = 0; i < inputs; i++) {
-        verdict.missing += seqs[i] == 0;
-        verdict.first_present += seqs[i] == 0 && verdict.first_present == i;
-        verdict.out_of_order += i > 0 && seqs[i] != 0 && seqs[i] < seqs[i - 1];
-    }
-    free(seqs);
-    return verdict;
-}
-
-static bool all_arrived(const struct gateway *gateway, int inputs)
-{
-    if (gateway->line_count < inputs)
-        return false;
-    return count_ids(gateway, inputs).missing == 0;
-}
-
-static void check_every_id(struct gateway *gateway, int inputs)
-{
-    for (int i = 0; i < GATEWAY_PATIENCE_S * 2 && !all_arrived(gateway, inputs); i++)
-        gateway_pump(gateway, 500);
-    gateway_pump(gateway, 1000); /* what comes late may be a second seq */
-    struct verdict verdict = count_ids(gateway, inputs);
-    printf("%d inputs, %d lines: %d missing, %d with two seqs, %d out of order, %d delivered again\n", inputs, gateway->line_count, verdict.missing,
-           verdict.twice, verdict.out_of_order, verdict.delivered_again);
-    CHECK_INTEGER(verdict.missing, 0);
-    CHECK_INTEGER(verdict.twice, 0);
-    CHECK_INTEGER(verdict.out_of_order, 0);
-    CHECK_INTEGER(verdict.seq_max, inputs); /* no seq without an input */
-}
 
 static void run_with_deaths(int signal_number, int receive_maximum)
 {

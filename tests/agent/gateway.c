@@ -42,8 +42,9 @@ static void on_disconnected(const char *why, void *context)
 
 static struct gateway_client *client_new(int port)
 {
-    static const char *const filters[] = {"eddy/+/result/#", "eddy/+/status", "eddy/+/reply/#", "eddy/+/health", "answers/#"};
-    static const int qos[] = {1, 1, 1, 1, 1};
+    static const char *const filters[] = {"eddy/+/result/#", "eddy/+/status", "eddy/+/reply/#", "eddy/+/health", "answers/#",
+                                          "eddy/+/event/#"};
+    static const int qos[] = {1, 1, 1, 1, 1, 1};
     char url[64];
     struct error error;
     struct gateway_client *client = calloc(1, sizeof *client);
@@ -52,7 +53,7 @@ static struct gateway_client *client_new(int port)
     CHECK_OK(batch_decoder_new(&client->decoder, &error), error);
     snprintf(url, sizeof url, "mqtt://127.0.0.1:%d", port);
     struct link_options options = {.url = url, .client_id = "witness", .keep_alive_s = 30, .receive_maximum = WINDOW, .session_expiry_s = 3600,
-                                   .filters = filters, .filter_qos = qos, .filter_count = 5, .on_message = on_message,
+                                   .filters = filters, .filter_qos = qos, .filter_count = 6, .on_message = on_message,
                                    .on_connected = on_connected, .on_disconnected = on_disconnected, .context = client};
     CHECK_OK(link_open(&options, &client->link, &error), error);
     for (int i = 0; i < GATEWAY_PATIENCE_S * 100 && atomic_load(&client->connects) == 0; i++)
@@ -100,6 +101,10 @@ static void take(struct gateway *gateway, struct gateway_client *client, const s
     } else if (strstr(message->topic, "/status") != NULL) {
         keep_text(gateway->status, sizeof gateway->status, message->payload, message->payload_bytes);
         gateway->statuses++;
+    } else if (strstr(message->topic, "/event/") != NULL) {
+        size_t used = strlen(gateway->events);
+        snprintf(gateway->events + used, sizeof gateway->events - used, "%s %.*s\n", message->topic, (int)message->payload_bytes,
+                 (const char *)message->payload);
     } else if (strstr(message->topic, "/health") != NULL) {
         keep_text(gateway->health, sizeof gateway->health, message->payload, message->payload_bytes);
     } else {
@@ -133,11 +138,13 @@ void gateway_write_config(struct gateway *gateway, const char *pipelines)
     CHECK(file != NULL);
     fprintf(file,
             "agent: { id: gw, state_dir: %s/state, health_interval: 1s, input_memory: 1MiB }\n"
-            "local: { url: \"mqtt://127.0.0.1:%d\", receive_maximum: %d }\nupstream: { url: \"mqtt://127.0.0.1:%d\" }\n"
-            "models_dir: %s\n%s\n",
+            "local: { url: \"mqtt://127.0.0.1:%d\", receive_maximum: %d }\nupstream: { url: \"mqtt://127.0.0.1:%d\"%s }\n"
+            "models_dir: %s\n%s\n%s\n",
             gateway->folder, gateway->local.port, gateway->receive_maximum > 0 ? gateway->receive_maximum : 256,
             gateway->separate ? gateway->upstream.port : gateway->local.port,
-            gateway->models_dir[0] != '\0' ? gateway->models_dir : EDDY_SOURCE_DIR "/examples/factory/models", pipelines);
+            gateway->upstream_settings != NULL ? gateway->upstream_settings : "",
+            gateway->models_dir[0] != '\0' ? gateway->models_dir : EDDY_SOURCE_DIR "/examples/factory/models",
+            gateway->settings != NULL ? gateway->settings : "", pipelines);
     CHECK(fclose(file) == 0);
 }
 
@@ -213,9 +220,25 @@ void gateway_start(struct gateway *gateway)
     gateway_wait_status(gateway, "\"online\"");
 }
 
+/* A program that was just started is ended by any signal until it has said what it does with it. */
+static bool catches(pid_t process, int signal_number)
+{
+    char path[64], line[128];
+    unsigned long long caught = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)process);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        (void)sscanf(line, "SigCgt: %llx", &caught);
+    if (file != NULL)
+        fclose(file);
+    return (caught >> (signal_number - 1) & 1) != 0;
+}
+
 int gateway_stop(struct gateway *gateway, int signal_number)
 {
     int status = -1;
+    for (int i = 0; i < GATEWAY_PATIENCE_S * 1000 && signal_number == SIGTERM && !catches(gateway->agent, SIGTERM); i++)
+        broker_pause_ms(1);
     CHECK(kill(gateway->agent, signal_number) == 0);
     CHECK(waitpid(gateway->agent, &status, 0) == gateway->agent);
     gateway->agent = 0;

@@ -25,6 +25,8 @@ struct gateway_client;
 struct gateway {
     int receive_maximum;       /* of the agent's local link; 0: 256 */
     bool separate;
+    const char *settings;              /* more lines for eddy.yaml; NULL: none */
+    const char *upstream_settings;     /* more keys of the section upstream, with a comma before each; NULL: none */
     struct broker local, upstream;
     struct gateway_client *at_local, *at_upstream; /* the same where there is one broker */
     char folder[64], config[96];
@@ -34,6 +36,7 @@ struct gateway {
     int line_count, batch_count;
     char status[1024], reply[GATEWAY_TEXT_BYTES], reply_correlation[64], health[GATEWAY_TEXT_BYTES];
     int replies, statuses;
+    char events[GATEWAY_TEXT_BYTES];   /* topic, blank, payload of each, one a line */
 };
 
 void gateway_begin(struct gateway *gateway, const char *pipelines);

@@ -100,6 +100,33 @@ static void hop_without_a_value_is_the_window(void)
     config_close(config);
 }
 
+static void images_are_set_only_where_they_may_leave(void)
+{
+    CHECK_TEXT(support_report(PIPELINE "    images: { every: 5 }\n"),
+               "eddy.yaml:6:15: pipelines[0].images.every is given, but it is only for egress crops or snapshots, expected no such key here");
+    CHECK_TEXT(support_report(SERIES "      fields: [/x]\n      window: 4\n    egress: crops\n"),
+               "eddy.yaml:9:13: pipelines[0].egress is \"crops\", expected results: the input is no image");
+}
+
+static void keys_of_a_report_that_was_not_asked_for_are_refused(void)
+{
+    CHECK_TEXT(support_report(PIPELINE "    sink: { deadband: 0.1 }\n"),
+               "eddy.yaml:6:13: pipelines[0].sink.deadband is given, but it is only for sink.on change, expected no such key here");
+    CHECK_TEXT(support_report(PIPELINE "    sink: { every: 1m }\n"),
+               "eddy.yaml:6:13: pipelines[0].sink.every is given, but it is only for sink.on change or interval, expected no such key here");
+    CHECK_TEXT(support_report(PIPELINE "    sink: { on: interval, every: 0ms }\n"),
+               "eddy.yaml:6:34: pipelines[0].sink.every is 0, expected a time: it is the interval");
+}
+
+static void upstream_may_have_several_urls(void)
+{
+    struct config *config = support_parse("upstream: { url: [\"mqtt://one\", \"mqtt://two:1884\"] }\n");
+    CHECK_TEXT(config->upstream.url, "mqtt://one");
+    CHECK_INTEGER(config->upstream.url_count, 2);
+    CHECK_TEXT(config->upstream.urls[1], "mqtt://two:1884");
+    config_close(config);
+}
+
 static void upstream_without_a_url_is_the_local_broker(void)
 {
     struct config *config = support_parse("local: { url: 'mqtts://h', user: u, password_file: p, ca: a }\nupstream: { user: other }\n");
@@ -178,7 +205,8 @@ static void unknown_keys_name_the_closest(void)
 {
     CHECK_TEXT(support_report("agent: { worker: 2 }"), "eddy.yaml:1:10: agent.worker is not a known key, expected agent.workers");
     CHECK_TEXT(support_report("pipeline: []"), "eddy.yaml:1:1: pipeline is not a known key, expected pipelines");
-    CHECK_TEXT(support_report("outbox: { zzzzzz: 1 }"), "eddy.yaml:1:11: outbox.zzzzzz is not a known key, expected one of max_bytes");
+    CHECK_TEXT(support_report("outbox: { zzzzzz: 1 }"), "eddy.yaml:1:11: outbox.zzzzzz is not a known key, expected one of max_bytes, keep, low_confidence, "
+               "daily_writes, live_share");
     CHECK_TEXT(support_report(PIPELINE "    sink: { lingers: 0ms }"),
                "eddy.yaml:6:13: pipelines[0].sink.lingers is not a known key, expected pipelines[0].sink.linger");
 }
@@ -280,8 +308,8 @@ static void series_keys_fit_together(void)
 
 static void later_features_are_refused_in_words(void)
 {
-    CHECK_TEXT(support_report(PIPELINE "    egress: crops\n"),
-               "eddy.yaml:6:13: pipelines[0].egress is \"crops\", which is not available in this version, use results");
+    CHECK_TEXT(support_report("upstream: { url: \"quic://h\" }"),
+               "eddy.yaml:1:18: upstream.url is \"quic://h\", which is not available in this version, use mqtts://");
 }
 
 static void near_promises_one_percent_unless_told_otherwise(void)
@@ -349,7 +377,9 @@ int main(int count, char **arguments)
     return check_main(count, arguments,
                       (struct check_case[]){CASE(empty_file_gives_the_defaults), CASE(image_pipeline_gets_the_defaults),
                                             CASE(every_key_is_read), CASE(hop_without_a_value_is_the_window),
-                                            CASE(upstream_without_a_url_is_the_local_broker), CASE(contract_example_is_accepted),
+                                            CASE(upstream_without_a_url_is_the_local_broker), CASE(upstream_may_have_several_urls),
+                                            CASE(keys_of_a_report_that_was_not_asked_for_are_refused), CASE(images_are_set_only_where_they_may_leave),
+                                            CASE(contract_example_is_accepted),
                                             CASE(results_may_be_sent_at_once_and_numbers_of_threads_given),
                                             CASE(wrong_values_name_place_and_expectation), CASE(unknown_keys_name_the_closest),
                                             CASE(addresses_are_checked), CASE(topic_filters_are_checked),

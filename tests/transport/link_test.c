@@ -15,7 +15,7 @@ struct owner {
     pthread_mutex_t lock;
     struct link *link;
     struct link_message kept[KEPT_MAX];
-    int kept_max, kept_count, connected, disconnected, published, refused;
+    int kept_max, kept_count, connected, disconnected, published, refused, turned_away;
     uint64_t published_sum;
     bool session_present;
     char why[160];
@@ -57,6 +57,15 @@ static void on_published(uint64_t ticket, int reason_code, void *context)
     owner->published++;
     owner->published_sum += ticket;
     owner->refused += reason_code >= 0x80;
+    pthread_mutex_unlock(&owner->lock);
+}
+
+static void on_refused(int reason_code, const char *why, void *context)
+{
+    struct owner *owner = context;
+    CHECK(reason_code >= 0x80 && why[0] != '\0');
+    pthread_mutex_lock(&owner->lock);
+    owner->turned_away++;
     pthread_mutex_unlock(&owner->lock);
 }
 
@@ -475,11 +484,14 @@ static void refused_credentials_are_reported_and_right_ones_work(void)
     struct link_options options = options_for(owner, url_of(&broker, "mqtt"), "agent");
     options.user = "agent";
     options.password_file = password_file;
+    options.refused_wait_s = 1;
+    options.on_refused = on_refused;
     CHECK_INTEGER(link_open(&options, &owner->link, &error), ERROR_CONFIG);
     CHECK(strstr(error.message, "password file") != NULL);
     write_text(password_file, "wrong\n");
     CHECK_OK(link_open(&options, &owner->link, &error), error);
     CHECK(problem_says(owner->link, "refused"));
+    CHECK(wait_for(owner, &owner->turned_away, 1));
     CHECK_INTEGER(read_count(owner, &owner->connected), 0);
     write_text(password_file, "secret\nnot this line\n"); /* read anew for each try */
     CHECK(wait_for(owner, &owner->connected, 1));

@@ -236,6 +236,46 @@ static void a_taken_input_is_recognised_until_taken_max_others_came(void)
 }
 
 /* Needs a disk that can be filled: a small tmpfs, so only where one may be mounted. */
+static void what_the_broker_refuses_is_set_aside_within_bounds_and_can_come_back(void)
+{
+    enum { BATCHES = 40, BYTES = 64 * 1024 };
+    struct error error;
+    struct outbox_batch batch;
+    bool set_aside;
+    int64_t first, count;
+    begin();
+    struct outbox *outbox = open_outbox(BUDGET, &set_aside);
+    for (int i = 0; i < BATCHES; i++)
+        CHECK_OK(add(outbox, 3, BYTES, &error), error);
+    CHECK_OK(outbox_refuse(outbox, 4, 0x95, &error), error);
+    CHECK_OK(outbox_refuse(outbox, 10, 0x87, &error), error);
+    CHECK_INTEGER(statistics_of(outbox).refused_batches, 2);
+    CHECK_INTEGER(statistics_of(outbox).batches, BATCHES - 2);
+    CHECK(outbox_find(outbox, 4, &batch));
+    CHECK_INTEGER(batch.first_seq, 7);
+    outbox = reopen(outbox);
+    CHECK_INTEGER(statistics_of(outbox).refused_batches, 2);
+    CHECK_OK(outbox_restore_refused(outbox, &first, &count, &error), error);
+    CHECK_INTEGER(first, 4);
+    CHECK_INTEGER(count, 2);
+    CHECK(outbox_find(outbox, 4, &batch));
+    CHECK_INTEGER(batch.first_seq, 4);
+    check_body(&batch);
+    CHECK_INTEGER(statistics_of(outbox).batches, BATCHES);
+    CHECK_INTEGER(statistics_of(outbox).bytes, (int64_t)BATCHES * BYTES);
+    for (int i = 0; i < BATCHES; i++)
+        CHECK_OK(outbox_refuse(outbox, 1 + 3 * i, 0x87, &error), error);
+    CHECK_INTEGER(statistics_of(outbox).batches, 0);
+    CHECK_INTEGER(statistics_of(outbox).refused_batches, BUDGET / 8 / BYTES);
+    CHECK_INTEGER(statistics_of(outbox).evicted_results, 3 * (BATCHES - BUDGET / 8 / BYTES));
+    CHECK_OK(outbox_restore_refused(outbox, &first, &count, &error), error);
+    CHECK_OK(outbox_restore_refused(outbox, &first, &count, &error), error);
+    CHECK_INTEGER(first, -1);
+    CHECK_INTEGER(count, 0);
+    outbox_close(outbox);
+    end();
+}
+
 static void a_full_disk_heals(void)
 {
     begin();
@@ -417,6 +457,7 @@ int main(int count, char **arguments)
         CASE(past_the_budget_the_oldest_go_first_and_are_counted),
         CASE(an_emptied_outbox_gives_its_space_back),
         CASE(a_taken_input_is_recognised_until_taken_max_others_came),
+        CASE(what_the_broker_refuses_is_set_aside_within_bounds_and_can_come_back),
         CASE(a_full_disk_heals),
         CASE(a_damaged_file_works_or_is_set_aside),
         CASE(every_reported_commit_survives_kill_9),
