@@ -9,13 +9,14 @@
  *
  * Not here: decoding of images, meaning of outputs, training.
  * Memory:  eddy_open and eddy_run_new allocate; eddy_run allocates nothing. Buffers given to eddy_run are the caller's.
- * Threads: a model may be shared by any number of runs; a run belongs to one thread at a time. No global state.
+ * Threads: a model may be shared by any number of runs; a run belongs to one thread at a time. No global state but which kernels this
+ *          CPU runs, found once.
  * Errors:  functions that can fail return a status and fill *error (NULL is fine) with what was found, what was expected and where: file,
  *          operator and node, tensor. Results are written on success only. A hostile file is refused, never followed.
  * Shapes:  all are fixed when the model is opened. struct eddy_given says dimensions that the file leaves open, and the content of inputs that
  *          decide a shape; those become constants and are no inputs any more. Where only a run knows an extent (NonMaxSuppression, NonZero),
  *          eddy_output states its upper bound and eddy_run_output the actual one.
- * Environment: EDDY_CPU chooses kernels (scalar, avx2, avx512, avx512vnni, neon), EDDY_PASSES leaves graph passes out; options win. */
+ * Environment: EDDY_CPU chooses kernels (scalar, avx2, avxvnni, avx512, avx512vnni, neon), EDDY_PASSES leaves graph passes out; options win. */
 #ifndef EDDY_INFER_H
 #define EDDY_INFER_H
 
