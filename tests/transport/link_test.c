@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
-enum { KEPT_MAX = 4096, PATIENCE_S = 60 };
+enum { KEPT_MAX = 4096, PATIENCE_S = 180 };
 
 /* What a link told its owner. */
 struct owner {
@@ -95,7 +95,7 @@ static int read_count(struct owner *owner, const int *count)
     return value;
 }
 
-/* false: it did not come to that within a minute */
+/* false: it did not come to that within three minutes */
 static bool wait_for(struct owner *owner, const int *count, int least)
 {
     for (int i = 0; i < PATIENCE_S * 100; i++) {
