@@ -194,7 +194,8 @@ frames_give_results()
 reload_keeps_running()
 {
     kill -HUP "$agent_pid"
-    if ! wait_until 20 grep -q reloaded "$work/agent.log" || ! kill -0 "$agent_pid"; then
+    # online again: one that is stopped while it connects is reported by its Last Will
+    if ! wait_until 20 grep -q reloaded "$work/agent.log" || ! wait_until 20 status_is online || ! kill -0 "$agent_pid"; then
         cat "$work/agent.log"
         return 1
     fi
