@@ -15,7 +15,7 @@ enum {
     STEADY_US = 10 * SECOND_US,      /* a connection that lasted so long ends the back-off */
     LOOK_US = SECOND_US,             /* how often an unremarkable connection is looked at */
     ACKNOWLEDGE_RETRY_US = 20000,
-    DISCONNECT_WAIT_US = 2 * SECOND_US,
+    ANSWER_WAIT_US = 2 * SECOND_US,
     REFUSED_WAIT_S = 60,             /* a broker that does not want us is asked again after so long, then twice as long, ... */
     REFUSED_WAIT_FACTOR = 10,        /* ... up to so many times as long */
     REDIRECTS_MAX = 3,               /* in a row; brokers that send us in a circle are met with back-off */
@@ -419,46 +419,74 @@ void link_flush_acknowledgements(struct link *link)
     pthread_mutex_unlock(&link->handle_lock);
 }
 
-static void note_disconnected(struct link *link)
+static void note_answered(struct link *link)
 {
     pthread_mutex_lock(&link->lock);
-    link->disconnect_answered = true;
+    link->answered = true;
     link_wake_locked(link);
     pthread_mutex_unlock(&link->lock);
 }
 
-static void disconnect_succeeded(void *context, MQTTAsync_successData5 *answer)
+static void order_succeeded(void *context, MQTTAsync_successData5 *answer)
 {
     (void)answer;
-    note_disconnected(context);
+    note_answered(context);
 }
 
-static void disconnect_failed(void *context, MQTTAsync_failureData5 *answer)
+static void order_failed(void *context, MQTTAsync_failureData5 *answer)
 {
     (void)answer;
-    note_disconnected(context);
+    note_answered(context);
 }
 
-/* With a DISCONNECT, so that the broker reads the PUBACKs before it and does not send the Last Will. */
+static void expect_answer(struct link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    link->answered = false;
+    pthread_mutex_unlock(&link->lock);
+}
+
+static void wait_for_answer(struct link *link)
+{
+    int64_t give_up = clock_monotonic_us() + ANSWER_WAIT_US;
+    struct timespec until = {.tv_sec = give_up / SECOND_US, .tv_nsec = give_up % SECOND_US * 1000};
+    pthread_mutex_lock(&link->lock);
+    while (!link->answered && link->event != LINK_LOST && clock_monotonic_us() < give_up)
+        pthread_cond_timedwait(&link->wake, &link->lock, &until);
+    pthread_mutex_unlock(&link->lock);
+}
+
+/* A broker that still writes when the socket closes, or that sees the next connection of this client first, drops PUBACKs it has not read. It answers in
+ * order, so an answer to anything sent after them shows that it has read them: the end of a subscription that never was asks for nothing else. */
+static void wait_until_acknowledgements_are_read(struct link *link)
+{
+    MQTTAsync_responseOptions answer = MQTTAsync_responseOptions_initializer;
+    answer.context = link;
+    answer.onSuccess5 = order_succeeded;
+    answer.onFailure5 = order_failed;
+    expect_answer(link);
+    if (MQTTAsync_unsubscribe(link->handle, "eddy/none", &answer) == MQTTASYNC_SUCCESS)
+        wait_for_answer(link);
+}
+
+/* With a DISCONNECT, so that the broker does not send the Last Will. */
 static void disconnect_in_order(struct link *link)
 {
-    if (link->handle != NULL && MQTTAsync_isConnected(link->handle)) {
-        MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer5;
-        options.context = link;
-        options.onSuccess5 = disconnect_succeeded;
-        options.onFailure5 = disconnect_failed;
-        int64_t give_up = clock_monotonic_us() + DISCONNECT_WAIT_US;
-        pthread_mutex_lock(&link->lock);
-        link->usable = false;
-        link->disconnect_answered = false;
-        pthread_mutex_unlock(&link->lock);
-        bool asked = MQTTAsync_disconnect(link->handle, &options) == MQTTASYNC_SUCCESS;
-        struct timespec until = {.tv_sec = give_up / SECOND_US, .tv_nsec = give_up % SECOND_US * 1000};
-        pthread_mutex_lock(&link->lock);
-        while (asked && !link->disconnect_answered && clock_monotonic_us() < give_up)
-            pthread_cond_timedwait(&link->wake, &link->lock, &until);
-        pthread_mutex_unlock(&link->lock);
-    }
+    if (link->handle == NULL || !MQTTAsync_isConnected(link->handle))
+        return;
+    pthread_mutex_lock(&link->lock);
+    link->usable = false;
+    bool receives = link->subscription_count > 0;
+    pthread_mutex_unlock(&link->lock);
+    if (receives)
+        wait_until_acknowledgements_are_read(link);
+    MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer5;
+    options.context = link;
+    options.onSuccess5 = order_succeeded;
+    options.onFailure5 = order_failed;
+    expect_answer(link);
+    if (MQTTAsync_disconnect(link->handle, &options) == MQTTASYNC_SUCCESS)
+        wait_for_answer(link);
 }
 
 /* Paho has no way to change the interval of a connection, so a new one is made with it. */

@@ -78,7 +78,8 @@ struct link {
 
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool signalled, closing, disconnect_answered;
+    bool signalled, closing;
+    bool answered;                         /* what the thread last ordered of the broker */
     enum link_phase phase;
     enum link_event event;
     char why[LINK_PROBLEM_BYTES];          /* of the event */
