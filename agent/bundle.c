@@ -22,11 +22,12 @@ enum error_code bundle_open(const char *path, const struct model_options *option
     return finish(manifest, options, bundle_out, error);
 }
 
-enum error_code bundle_find(const char *models_dir, const char *reference, struct bundle *bundle_out, struct error *error)
+enum error_code bundle_find(const char *models_dir, const char *reference, const struct model_options *options, struct bundle *bundle_out,
+                            struct error *error)
 {
     struct manifest *manifest;
     TRY(manifest_find(models_dir, reference, &manifest, error));
-    return finish(manifest, NULL, bundle_out, error);
+    return finish(manifest, options, bundle_out, error);
 }
 
 void bundle_close(struct bundle *bundle)

@@ -21,7 +21,8 @@ struct bundle {
 /* path: a bundle folder or a bare model file. options may be NULL. */
 MUST_CHECK enum error_code bundle_open(const char *path, const struct model_options *options, struct bundle *bundle_out, struct error *error);
 /* reference: name or name@version in models_dir. */
-MUST_CHECK enum error_code bundle_find(const char *models_dir, const char *reference, struct bundle *bundle_out, struct error *error);
+MUST_CHECK enum error_code bundle_find(const char *models_dir, const char *reference, const struct model_options *options,
+                                       struct bundle *bundle_out, struct error *error);
 void bundle_close(struct bundle *bundle); /* a zeroed one is fine */
 
 #endif

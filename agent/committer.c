@@ -3,6 +3,7 @@
 
 #include "agent/batch.h"
 #include "agent/flash.h"
+#include "agent/pace.h"
 #include "agent/uplink.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -39,12 +40,15 @@ struct committer {
     bool stopping, signalled, flush_wanted;
     struct confirmation confirmations[REMOVALS_WAITING_MAX];
     int confirmation_count, jobs_waiting;
+    int unanswered;                   /* of jobs_waiting: those that workers have yet to answer */
+    bool resting;                     /* commits are paced: what is answered meanwhile waits for the end of the rest */
     struct delivery *unwanted;        /* no pipeline asks for them (any more): to be acknowledged, and that is all */
     bool connected, connection_changed;
     struct committer_statistics statistics;
 
     struct flash flash;
-    int64_t flash_checked_us, committed_us;
+    struct pace pace;
+    int64_t flash_checked_us, committed_us, rest_until_us; /* 0: no rest */
     struct uplink uplink;             /* from here on the thread's own */
     struct batch_encoder *encoder;
     struct outbox_batch batches[BATCHES_PER_COMMIT];
@@ -141,6 +145,7 @@ void committer_admit(struct committer *committer, struct job *const *jobs, int c
         job_list_push(&jobs[i]->pipeline->order, jobs[i]);
         jobs[i]->delivery->jobs_open++;
         committer->jobs_waiting++;
+        committer->unanswered++;
     }
     pthread_mutex_unlock(&committer->lock);
 }
@@ -159,7 +164,9 @@ void committer_take(struct committer *committer, struct job *job)
 {
     pthread_mutex_lock(&committer->lock);
     job->done = true;
-    if (job->pipeline->order.head == job) /* others wait for one before them, which will wake the thread */
+    committer->unanswered--;
+    bool first = job->pipeline->order.head == job; /* others wait for one before them, which will wake the thread */
+    if (committer->unanswered == 0 || (first && !committer->resting))
         wake_locked(committer);
     pthread_mutex_unlock(&committer->lock);
 }
@@ -251,6 +258,7 @@ static int64_t due_at(struct committer *committer, const struct pipeline *pipeli
     if (pipeline->ready_results == 0 || stopping)
         return now_us;
     int64_t linger_us = pipeline->config->sink.linger_us, rested_us = committer->committed_us + committer->flash.interval_us;
+    rested_us = rested_us > committer->rest_until_us ? rested_us : committer->rest_until_us;
     if (linger_us == 0)
         linger_us = uplink_is_eager(&committer->uplink) ? 0 : OFFLINE_LINGER_US;
     int64_t due_us = is_full(pipeline) ? now_us : pipeline->ready_since_us + linger_us;
@@ -500,6 +508,8 @@ static int64_t next_deadline(struct committer *committer, int64_t now_us)
     }
     if (committer->removal_count > 0 && committer->removals_since_us + REMOVAL_DELAY_US < deadline)
         deadline = committer->removals_since_us + REMOVAL_DELAY_US;
+    if (committer->rest_until_us > 0 && committer->rest_until_us < deadline)
+        deadline = committer->rest_until_us;
     int64_t wake = uplink_wake_us(&committer->uplink, now_us);
     deadline = wake < deadline ? wake : deadline;
     return deadline;
@@ -530,6 +540,8 @@ static bool wait_and_collect(struct committer *committer, bool *flush_out)
     int64_t now = clock_monotonic_us();
     for (int i = 0; i < committer->options.pipeline_count; i++)
         collect_locked(&committer->options.pipelines[i], now);
+    committer->resting = committer->unanswered > 0 && now < committer->committed_us + committer->pace.interval_us;
+    committer->rest_until_us = committer->resting ? committer->committed_us + committer->pace.interval_us : 0;
     pthread_mutex_unlock(&committer->lock);
     if (changed) {
         uplink_disconnected(&committer->uplink); /* what an earlier connection had in flight is sent again */
@@ -622,6 +634,7 @@ static void *committer_main(void *argument)
         bool flush, stopping = wait_and_collect(committer, &flush);
         close_due_batches(committer, stopping || flush);
         bool committed = true, worth = committer->batch_count > 0 || removals_due(committer, stopping);
+        int64_t cpu_us = clock_thread_cpu_us();
         if (worth) {
             committed = commit(committer);
             committer->committed_us = clock_monotonic_us();
@@ -634,6 +647,8 @@ static void *committer_main(void *argument)
         if (committed)
             send_batches(committer);
         publish_statistics(committer, worth && committed);
+        if (worth && committed)
+            pace_note(&committer->pace, clock_thread_cpu_us() - cpu_us);
         if (stopping && (!committed || (nothing_ready(committer) && may_end(committer))))
             return NULL;
     }

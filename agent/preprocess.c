@@ -31,6 +31,18 @@ static void fill_tables(struct preprocess *preprocess, const struct tensor *tens
     }
 }
 
+/* Every value is moved by the same distance (0, or 128 for i8): one addition instead of a table. */
+static bool is_shift(const struct preprocess *preprocess)
+{
+    for (int c = 0; c < preprocess->channels; c++) {
+        for (int i = 0; i < 256; i++) {
+            if (preprocess->table[c][i] != (uint8_t)(i + preprocess->table[0][0]))
+                return false;
+        }
+    }
+    return true;
+}
+
 enum error_code preprocess_init(struct preprocess *preprocess, const struct manifest *manifest, const struct tensor *tensor, struct error *error)
 {
     *preprocess = (struct preprocess){.resize = manifest->input.resize, .dtype = tensor->dtype, .pad = (float)manifest->input.pad};
@@ -47,6 +59,7 @@ enum error_code preprocess_init(struct preprocess *preprocess, const struct mani
     }
     if (tensor->dtype == DTYPE_U8 || tensor->dtype == DTYPE_I8)
         fill_tables(preprocess, tensor);
+    preprocess->shifts = is_shift(preprocess);
     preprocess->columns = (struct preprocess_filter){.extent = preprocess->width, .taps = calloc((size_t)preprocess->width, sizeof(struct preprocess_taps))};
     preprocess->rows = (struct preprocess_filter){.extent = preprocess->height, .taps = calloc((size_t)preprocess->height, sizeof(struct preprocess_taps))};
     preprocess->row = malloc((size_t)preprocess->width * (size_t)preprocess->channels * sizeof(float));
@@ -143,6 +156,22 @@ static bool fit_to(struct preprocess *preprocess, int32_t width, int32_t height)
     return true;
 }
 
+static void run_plain_bytes(const struct preprocess *preprocess, const uint8_t *pixels, uint8_t *out)
+{
+    int64_t count = (int64_t)preprocess->width * preprocess->height;
+    int channels = preprocess->channels;
+    const uint8_t shift = preprocess->table[0][0];
+    if (preprocess->shifts) {
+        for (int64_t i = 0; i < count * channels; i++)
+            out[i] = (uint8_t)(pixels[i] + shift);
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        for (int c = 0; c < channels; c++)
+            out[i * channels + c] = preprocess->table[c][pixels[i * channels + c]];
+    }
+}
+
 /* Same size, f32: no interpolation, straight loops. */
 static void run_plain(const struct preprocess *preprocess, const uint8_t *pixels, float *out)
 {
@@ -159,10 +188,19 @@ static void run_plain(const struct preprocess *preprocess, const uint8_t *pixels
         }
         return;
     }
-    for (int64_t i = 0; i < count; i++) {
-        for (int c = 0; c < channels; c++)
-            out[i * channels + c] = (float)pixels[i * channels + c] * preprocess->factor[c] + preprocess->term[c];
+    enum { BLOCK = 16 * PREPROCESS_CHANNELS_MAX }; /* whole pixels and whole vectors */
+    float factor[BLOCK], term[BLOCK];
+    for (int i = 0; i < BLOCK; i++) {
+        factor[i] = preprocess->factor[i % channels];
+        term[i] = preprocess->term[i % channels];
     }
+    int64_t at = 0;
+    for (; at + BLOCK <= count * channels; at += BLOCK) {
+        for (int i = 0; i < BLOCK; i++)
+            out[at + i] = (float)pixels[at + i] * factor[i] + term[i];
+    }
+    for (int i = 0; at + i < count * channels; i++)
+        out[at + i] = (float)pixels[at + i] * factor[i] + term[i];
 }
 
 /* One row of the source image: those that the filter reaches, weighted. */
@@ -229,6 +267,10 @@ bool preprocess_run(struct preprocess *preprocess, const uint8_t *pixels, int32_
 {
     if (width == preprocess->width && height == preprocess->height && preprocess->dtype == DTYPE_F32) {
         run_plain(preprocess, pixels, data);
+        return true;
+    }
+    if (width == preprocess->width && height == preprocess->height && dtype_bytes(preprocess->dtype) == 1 && !preprocess->planar) {
+        run_plain_bytes(preprocess, pixels, data);
         return true;
     }
     if (!fit_to(preprocess, width, height))

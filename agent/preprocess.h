@@ -20,6 +20,7 @@ struct preprocess {
     enum resize resize;
     float factor[PREPROCESS_CHANNELS_MAX], term[PREPROCESS_CHANNELS_MAX]; /* model value = pixel * factor + term */
     uint8_t table[PREPROCESS_CHANNELS_MAX][256]; /* bytes: stored value of a pixel */
+    bool shifts;                             /* bytes: the tables only add a constant */
     enum dtype dtype;
     float pad;                               /* pixel value of the letterbox */
     int32_t source_width, source_height;     /* for which the filters below hold */

@@ -12,6 +12,7 @@
 enum { CLOCK_TEXT_BYTES = 28 }; /* "2026-11-23T14:05:31.123456Z" and the NUL */
 
 int64_t clock_monotonic_us(void);
+int64_t clock_thread_cpu_us(void); /* what the calling thread has used */
 int64_t clock_wall_us(void); /* since 1970-01-01 UTC */
 void clock_format(int64_t wall_us, char text[CLOCK_TEXT_BYTES]); /* RFC 3339, UTC, microseconds */
 

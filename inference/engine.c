@@ -112,6 +112,8 @@ static enum error_code build(struct model *model, const uint8_t *bytes, size_t l
     TRY(load(bytes, length, options, &model->graph, error));
     TRY(passes_run(&model->graph, from_environment(options != NULL ? options->skip_passes : NULL, "EDDY_PASSES"),
                    options != NULL ? options->trace : NULL, error));
+    if (options != NULL && options->channels_last)
+        TRY(inputs_channels_last(&model->graph, error));
     TRY(prepare(model, error));
     return describe_ends(model, error);
 }

@@ -35,6 +35,7 @@ struct input_shape {
 struct model_options {
     const struct input_shape *input_shapes; /* for files that leave dimensions open; those not named become 1 */
     int input_shape_count;
+    bool channels_last;      /* images that the file wants as [N,C,H,W] may be described, and then given, as [N,H,W,C]: saves a transposition */
     const char *cpu;         /* scalar | avx2 | avxvnni | avx512 | avx512vnni | neon | NULL: EDDY_CPU from the environment, else the best there is */
     const char *skip_passes; /* comma-separated names of passes/ to leave out, or "all"; NULL: EDDY_PASSES from the environment, else none */
     FILE *trace;             /* where the graph is written as loaded and after each pass; NULL: nowhere */

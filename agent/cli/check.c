@@ -33,7 +33,7 @@ static int check_pipeline(const struct config *config, const struct config_pipel
     struct error error;
     struct bundle bundle;
     struct predictor *predictor = NULL;
-    enum error_code code = bundle_find(config->models_dir, pipeline->model, &bundle, &error);
+    enum error_code code = bundle_find(config->models_dir, pipeline->model, NULL, &bundle, &error);
     if (code == ERROR_NONE) {
         code = predictor_new(pipeline, &bundle, NULL, (size_t)pipeline->sink.max_bytes, &predictor, &error);
         predictor_free(predictor);

@@ -75,6 +75,8 @@ void matmul_batch(const struct shape *a, const struct shape *b, const struct sha
 struct value *operator_pass_on(struct graph *graph, struct node *node);
 /* Row-major strides in elements. */
 void dense_strides(const struct shape *shape, int64_t strides[TENSOR_RANK_MAX]);
+/* count runs of so many bytes, their starts so many bytes apart. */
+void copy_runs(const char *from, int64_t from_step, char *to, int64_t to_step, int64_t count, int64_t bytes);
 /* Element i of a tensor of indices (i32 or i64) along an axis of `limit`: negative ones count from the end; what lies outside is pulled to the
  * nearest edge, since an index from a run may be anything. */
 int64_t index_at(const struct value *indices, const void *data, int64_t i, int64_t limit);

@@ -12,18 +12,15 @@ enum { PARTS_WANTED = 16, PART_ELEMENTS_MIN = 16384 }; /* about 2 us: sharing le
 typedef int32_t loose_word __attribute__((aligned(1), may_alias));
 
 struct move {
-    struct shape shape;                      /* of the result, the inner run left out */
+    struct shape shape;                      /* of the result, without the inner run and the runs that follow each other in steps */
     int64_t strides[TENSOR_RANK_MAX];        /* of the source, in elements, along the result's axes */
     int64_t start, outer, inner, inner_step; /* elements */
+    int64_t runs, run_step;                  /* so many inner runs, their starts so far apart in the source */
     size_t bytes;
 };
 
 static void copy_run(const struct move *move, const char *from, char *to)
 {
-    if (move->inner_step == 1) {
-        memcpy(to, from, (size_t)move->inner * move->bytes);
-        return;
-    }
     if (move->bytes == 4) {
         const loose_word *source = (const loose_word *)(const void *)from;
         int32_t *target = (int32_t *)(void *)to;
@@ -31,9 +28,21 @@ static void copy_run(const struct move *move, const char *from, char *to)
             target[i] = source[i * move->inner_step];
         return;
     }
-    ptrdiff_t step = (ptrdiff_t)move->inner_step * (ptrdiff_t)move->bytes;
+    int64_t step = move->inner_step * (int64_t)move->bytes;
     for (int64_t i = 0; i < move->inner; i++)
         memcpy(to + (size_t)i * move->bytes, from + i * step, move->bytes);
+}
+
+void copy_runs(const char *from, int64_t from_step, char *to, int64_t to_step, int64_t count, int64_t bytes)
+{
+    for (int64_t i = 0; i < count; i++, from += from_step, to += to_step) {
+        if (bytes == 8)
+            memcpy(to, from, 8);
+        else if (bytes == 4)
+            memcpy(to, from, 4);
+        else
+            memcpy(to, from, (size_t)bytes);
+    }
 }
 
 static void move_execute(const struct operation *operation, void *const *data, void *scratch)
@@ -42,11 +51,16 @@ static void move_execute(const struct operation *operation, void *const *data, v
     const char *from = operation_input_data(operation, data, 0);
     char *to = operation_output_data(operation, data, 0);
     int32_t position[TENSOR_RANK_MAX] = {0};
-    int64_t at = move->start;
+    int64_t at = move->start, bytes = (int64_t)move->bytes, run = move->inner * bytes;
     (void)scratch;
     for (int64_t i = 0; i < move->outer; i++) {
-        copy_run(move, from + at * (int64_t)move->bytes, to);
-        to += (size_t)move->inner * move->bytes;
+        if (move->inner_step == 1) {
+            copy_runs(from + at * bytes, move->run_step * bytes, to, run, move->runs, run);
+        } else {
+            for (int64_t k = 0; k < move->runs; k++)
+                copy_run(move, from + (at + k * move->run_step) * bytes, to + k * run);
+        }
+        to += move->runs * run;
         for (int axis = move->shape.rank - 1; axis >= 0; axis--) {
             at += move->strides[axis];
             if (++position[axis] < move->shape.dims[axis])
@@ -80,6 +94,12 @@ static enum error_code prepare_move(struct operation *operation, struct arena *a
     move->inner_step = axis >= 0 ? strides[axis] : 1;
     for (axis--; axis >= 0 && move->inner_step == 1 && (out->shape.dims[axis] == 1 || strides[axis] == move->inner); axis--)
         move->inner *= out->shape.dims[axis];
+    while (axis >= 0 && out->shape.dims[axis] == 1)
+        axis--;
+    move->runs = axis >= 0 ? out->shape.dims[axis] : 1;
+    move->run_step = axis >= 0 ? strides[axis] : 0;
+    for (axis--; axis >= 0 && (out->shape.dims[axis] == 1 || strides[axis] == move->runs * move->run_step); axis--)
+        move->runs *= out->shape.dims[axis];
     move->shape = (struct shape){.rank = axis + 1};
     move->outer = 1;
     for (int i = 0; i <= axis; i++) {

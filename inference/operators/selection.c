@@ -38,27 +38,33 @@ enum error_code concat_infer(struct graph *graph, struct node *node, struct erro
 }
 
 struct concat {
-    int64_t outer;
+    int64_t outer, row_bytes; /* rows of the result */
     size_t *run_bytes;       /* of each input */
     uint8_t (*tables)[256];  /* requantisation of each input, where scales differ; NULL: none do */
     bool *translate;
 };
+
+static void translate_runs(const uint8_t table[256], const char *from, char *to, int64_t to_step, int64_t count, int64_t bytes)
+{
+    for (int64_t i = 0; i < count; i++, from += bytes, to += to_step) {
+        for (int64_t k = 0; k < bytes; k++)
+            to[k] = (char)table[(uint8_t)from[k]];
+    }
+}
 
 static void concat_execute(const struct operation *operation, void *const *data, void *scratch)
 {
     const struct concat *concat = operation->prepared;
     char *to = operation_output_data(operation, data, 0);
     (void)scratch;
-    for (int64_t o = 0; o < concat->outer; o++) {
-        for (int32_t i = 0; i < operation->node->input_count; i++) {
-            size_t run = concat->run_bytes[i];
-            const char *from = (const char *)operation_input_data(operation, data, i) + (size_t)o * run;
-            if (!concat->translate[i])
-                memcpy(to, from, run);
-            for (size_t k = 0; concat->translate[i] && k < run; k++)
-                to[k] = (char)concat->tables[i][(uint8_t)from[k]];
-            to += run;
-        }
+    for (int32_t i = 0; i < operation->node->input_count; i++) {
+        const char *from = operation_input_data(operation, data, i);
+        int64_t run = (int64_t)concat->run_bytes[i];
+        if (!concat->translate[i])
+            copy_runs(from, run, to, concat->row_bytes, concat->outer, run);
+        else
+            translate_runs(concat->tables[i], from, to, concat->row_bytes, concat->outer, run);
+        to += run;
     }
 }
 
@@ -99,6 +105,7 @@ enum error_code concat_prepare(struct operation *operation, struct arena *arena,
     for (int32_t i = 0; i < node->input_count; i++) {
         const struct value *in = operation_input(operation, i);
         concat->run_bytes[i] = (size_t)dims_product(&in->shape, axis, in->shape.rank) * dtype_bytes(in->dtype);
+        concat->row_bytes += (int64_t)concat->run_bytes[i];
         concat->translate[i] = !same_scale(in, out);
         bool bytes = dtype_bytes(in->dtype) == 1 && dtype_bytes(out->dtype) == 1;
         if (concat->translate[i] ? in->quantization.count != 1 || out->quantization.count != 1 || !bytes : in->dtype != out->dtype)

@@ -48,6 +48,18 @@ static void log_softmax_line(const float *in, float *out, int64_t length, int64_
         out[i * step] = (in[i * step] - largest) * beta - term;
 }
 
+/* Two classes: 1 / (1 + exp(x0 - x1)) and the other way round. */
+static void softmax_pairs(const struct operation *operation, const float *in, float *out, int64_t pairs)
+{
+    float beta = operation->node->attributes.softmax.beta;
+    for (int64_t i = 0; i < pairs; i++) {
+        float distance = (in[2 * i] - in[2 * i + 1]) * beta;
+        out[2 * i] = distance;
+        out[2 * i + 1] = -distance;
+    }
+    operation->kernels->sigmoid_f32(2 * pairs, out, out);
+}
+
 static void softmax_lines(const struct softmax *softmax, const float *in, float *out, float beta)
 {
     for (int64_t o = 0; o < softmax->outer; o++) {
@@ -60,9 +72,14 @@ static void softmax_lines(const struct softmax *softmax, const float *in, float 
 
 static void execute_f32(const struct operation *operation, void *const *data, void *scratch)
 {
+    const struct softmax *softmax = operation->prepared;
+    const float *in = operation_input_data(operation, data, 0);
+    float *out = operation_output_data(operation, data, 0);
     (void)scratch;
-    softmax_lines(operation->prepared, operation_input_data(operation, data, 0), operation_output_data(operation, data, 0),
-                  operation->node->attributes.softmax.beta);
+    if (softmax->length == 2 && softmax->inner == 1 && !softmax->logarithm)
+        softmax_pairs(operation, in, out, softmax->outer);
+    else
+        softmax_lines(softmax, in, out, operation->node->attributes.softmax.beta);
 }
 
 static void execute_quantized(const struct operation *operation, void *const *data, void *scratch)

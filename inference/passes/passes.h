@@ -20,6 +20,9 @@
  * trace: where the graph is written as it was loaded and after each pass; NULL: nowhere. */
 MUST_CHECK enum error_code passes_run(struct graph *graph, const char *skip, FILE *trace, struct error *error);
 
+/* Inputs of [N,C,H,W] that are only read channels last are given so from now on: [N,H,W,C]. The result is the same for an input laid out anew. */
+MUST_CHECK enum error_code inputs_channels_last(struct graph *graph, struct error *error);
+
 typedef enum error_code pass_function(struct graph *graph, struct error *error);
 pass_function pass_layout, pass_batch_norm, pass_quantize, pass_activation, pass_shuffle, pass_residual, pass_winograd, pass_fold;
 

@@ -261,6 +261,27 @@ static void every_type_and_layout_gives_what_the_long_way_gives(void)
     }
 }
 
+static void a_model_that_takes_bytes_gets_the_pixels_as_they_are(void)
+{
+    static const float one = 1;
+    static const int32_t zeros[] = {0, -128};
+    static uint8_t pixels[3 * SOURCE_WIDTH * SOURCE_HEIGHT];
+    const struct picture *picture = make_picture(SOURCE_WIDTH, SOURCE_HEIGHT, 3, false, false);
+    decode_plain(picture, false, pixels);
+    for (int i = 0; i < 2; i++) {
+        struct image_geometry geometry;
+        struct setup *setup = make_setup(COLOR_RGB, RESIZE_STRETCH, i == 0 ? DTYPE_U8 : DTYPE_I8, false, SOURCE_WIDTH, SOURCE_HEIGHT);
+        input_free(setup->input);
+        memset(setup->manifest.input.mean, 0, sizeof setup->manifest.input.mean);
+        setup->manifest.input.std[0] = setup->manifest.input.std[1] = setup->manifest.input.std[2] = 1;
+        setup->tensor.quantization = (struct quantization){.count = 1, .scale = &one, .zero_point = &zeros[i]};
+        CHECK_OK(input_new(&setup->pipeline, &setup->manifest, &setup->tensor, &setup->input, &error), error);
+        CHECK_OK(decode(setup, picture->jpeg, picture->bytes, &geometry), error);
+        for (int p = 0; p < 3 * SOURCE_WIDTH * SOURCE_HEIGHT; p++)
+            CHECK(seen_value(&setup->tensor, p) == pixels[p] + zeros[i]);
+    }
+}
+
 static void letterbox_fills_with_the_pad_and_geometry_leads_back(void)
 {
     struct image_geometry geometry;
@@ -471,6 +492,7 @@ int main(int count, char **arguments)
     return check_main(count, arguments, (struct check_case[]){
         CASE(a_header_that_claims_a_huge_image_buys_no_memory), CASE(a_large_claim_within_the_limit_takes_what_its_decoding_scale_needs),
         CASE(every_colour_and_resize_gives_what_the_long_way_gives), CASE(every_type_and_layout_gives_what_the_long_way_gives),
+        CASE(a_model_that_takes_bytes_gets_the_pixels_as_they_are),
         CASE(letterbox_fills_with_the_pad_and_geometry_leads_back), CASE(scaled_decoding_stays_near_the_long_way),
         CASE(other_kinds_of_jpeg_are_decoded), CASE(cmyk_becomes_rgb), CASE(what_is_no_jpeg_is_refused_in_words), CASE(a_jpeg_cut_anywhere_is_refused),
         CASE(the_size_is_read_from_the_header_alone), CASE(an_image_after_a_broken_one_is_as_it_would_be_alone),

@@ -106,6 +106,44 @@ static void results_are_the_same_with_and_without(void)
     run_text(layers, &x, &y);
 }
 
+static void images_may_be_given_channels_last(void)
+{
+    struct error error = {0};
+    struct model *model;
+    size_t length;
+    uint8_t *bytes = onnx_from_text(layers, 21, &length);
+    struct model_options options = {.channels_last = true};
+    struct numbers x = {.count = 32}, y = {.count = 32};
+    for (int i = 0; i < 16; i++) {
+        double a = i % 5 - 2, b = i % 3 - 1;
+        x.values[2 * i] = a;
+        x.values[2 * i + 1] = b;
+        y.values[i] = fmax(0, (a + 2 * b - 1) / 2);
+        y.values[16 + i] = fmax(0, 3 * a + 4 * b - 1 - 5);
+    }
+    CHECK_OK(model_open_bytes(bytes, length, "text", &options, &model, &error), error);
+    const struct shape last = {.rank = 4, .dims = {1, 4, 4, 2}}, first = {.rank = 4, .dims = {1, 2, 4, 4}};
+    CHECK(shape_equal(&model_input(model, 0)->shape, &last));
+    CHECK(shape_equal(&model_output(model, 0)->shape, &first));
+    run_opened(model, &x, &y);
+    model_close(model);
+    free(bytes);
+}
+
+static void inputs_that_are_read_as_they_are_stay_so(void)
+{
+    struct error error = {0};
+    struct model *model;
+    size_t length;
+    uint8_t *bytes = onnx_from_text("(float[1,2,4,4] x) => (float[1,2,4,4] y, float[2,16] z)"
+                                    "<float[2,2,1,1] w = {1, 2, 3, 4}, int64[2] s = {2, 16}> { y = Conv(x, w) z = Reshape(x, s) }", 21, &length);
+    struct model_options options = {.channels_last = true};
+    CHECK_OK(model_open_bytes(bytes, length, "text", &options, &model, &error), error);
+    CHECK_INTEGER(model_input(model, 0)->shape.dims[1], 2);
+    model_close(model);
+    free(bytes);
+}
+
 static void a_name_that_is_no_pass_is_refused(void)
 {
     struct error error = {0};
@@ -124,5 +162,6 @@ int main(int count, char **arguments)
                       (struct check_case[]){CASE(layout_lets_transposes_meet_and_vanish), CASE(batch_normalisation_becomes_part_of_the_layer_before),
                                             CASE(an_activation_becomes_the_end_of_the_layer_before), CASE(nothing_changes_where_all_are_left_out),
                                             CASE(quantised_layers_are_found_between_their_scales), CASE(results_are_the_same_with_and_without),
+                                            CASE(images_may_be_given_channels_last), CASE(inputs_that_are_read_as_they_are_stay_so),
                                             CASE(a_name_that_is_no_pass_is_refused), {0}});
 }
