@@ -6,7 +6,6 @@
 #include "base/json_writer.h"
 #include "base/utf8.h"
 
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <stdio.h>

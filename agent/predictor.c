@@ -6,7 +6,6 @@
 #include "agent/task.h"
 #include "base/clock.h"
 
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <stdio.h>

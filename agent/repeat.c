@@ -4,7 +4,6 @@
 #include "agent/importance.h"
 
 #include <math.h>
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-list(APPEND EDDY_INFERENCE_SOURCES operators/operators.c operators/wide.c operators/binary.c operators/unary.c operators/softmax.c
+list(APPEND EDDY_INFERENCE_SOURCES operators/operators.c operators/wide.c operators/binary.c operators/binary_rare.c operators/unary.c operators/softmax.c
   operators/convert.c operators/add_8.c operators/transpose_8.c operators/movement.c operators/selection.c operators/reduce.c operators/matmul.c
   operators/matmul_nbits.c operators/resize.c operators/resize_axis.c operators/pad.c operators/where.c operators/indexing.c operators/top_k.c
   operators/along.c operators/bounded.c

@@ -184,7 +184,9 @@ int cli_cache(int count, char **arguments)
     static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"file", required_argument, NULL, 'f'},
                                             {"pipeline", required_argument, NULL, 'p'}, {"limit", required_argument, NULL, 'l'},
                                             {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
-    static struct cache_command command = {.config = "/etc/eddy/eddy.yaml", .limit = 100};
+    static struct cache_command command; /* large, and zero in the file */
+    command.config = "/etc/eddy/eddy.yaml";
+    command.limit = 100;
     for (int option; (option = getopt_long(count, arguments, "c:h", options, NULL)) != -1;) {
         switch (option) {
         case 'c': command.config = optarg; break;

@@ -197,11 +197,10 @@ INLINE void depthwise_pixels(const struct depthwise_f32 *job, const int pixels, 
 
 INLINE void depthwise_run(const struct depthwise_f32 *job, const int columns, const int stride)
 {
+    enum { TOGETHER = 4 };
     int64_t x = 0;
-    for (; x + 4 <= job->pixels; x += 4)
-        depthwise_pixels(job, 4, columns, stride, x);
-    for (; x + 2 <= job->pixels; x += 2)
-        depthwise_pixels(job, 2, columns, stride, x);
+    for (; x < job->pixels && job->pixels >= TOGETHER; x += TOGETHER) /* the last ones overlap with those before: the same again */
+        depthwise_pixels(job, TOGETHER, columns, stride, x + TOGETHER <= job->pixels ? x : job->pixels - TOGETHER);
     for (; x < job->pixels; x++)
         depthwise_pixels(job, 1, columns, stride, x);
 }

@@ -2,14 +2,13 @@
  *
  * Operators of two operands with numpy broadcasting. The innermost run of elements goes through a loop that gcc turns into vectors; each
  * operand moves by 1 or stays (0) along it. */
+#include "inference/operators/binary_runs.h"
 #include "inference/operators/families.h"
 #include "inference/kernels/fixed_point.h"
 #include "inference/operators/wide.h"
 
 #include <math.h>
 #include <string.h>
-
-typedef void run_function(const void *a, int64_t a_step, const void *b, int64_t b_step, void *out, int64_t count, const void *extra);
 
 struct quantized_add { /* TFLite reference_ops::Add: both inputs to a common scale, 20 bits up, then to the output's */
     int32_t a_offset, b_offset, out_offset, low, high, sign_b;
@@ -30,60 +29,6 @@ struct binary {
     struct quantized_add add;
 };
 
-#define DEFINE_RUN(name, in_type, out_type, expression)                                                                          \
-    static void name(const void *a_data, int64_t a_step, const void *b_data, int64_t b_step, void *out_data, int64_t count,        \
-                     const void *extra)                                                                                           \
-    {                                                                                                                             \
-        const in_type *a = a_data, *b = b_data;                                                                                   \
-        out_type *out = out_data;                                                                                                 \
-        (void)extra;                                                                                                              \
-        if (a_step == 1 && b_step == 1) {                                                                                         \
-            for (int64_t i = 0; i < count; i++) {                                                                                 \
-                in_type x = a[i], y = b[i];                                                                                       \
-                out[i] = (out_type)(expression);                                                                                  \
-            }                                                                                                                     \
-        } else if (a_step == 1) {                                                                                                 \
-            in_type y = b[0];                                                                                                     \
-            for (int64_t i = 0; i < count; i++) {                                                                                 \
-                in_type x = a[i];                                                                                                 \
-                out[i] = (out_type)(expression);                                                                                  \
-            }                                                                                                                     \
-        } else {                                                                                                                  \
-            in_type x = a[0];                                                                                                     \
-            for (int64_t i = 0; i < count; i++) {                                                                                 \
-                in_type y = b[i * b_step];                                                                                        \
-                out[i] = (out_type)(expression);                                                                                  \
-            }                                                                                                                     \
-        }                                                                                                                         \
-    }
-
-static int64_t integer_power(int64_t base, int64_t exponent)
-{
-    uint64_t result = 1, factor = (uint64_t)base;
-    if (exponent < 0)
-        return base == 1 ? 1 : base == -1 ? (exponent % 2 == 0 ? 1 : -1) : 0;
-    for (; exponent > 0; exponent >>= 1, factor *= factor)
-        result *= exponent & 1 ? factor : 1;
-    return (int64_t)result;
-}
-
-static int64_t floor_modulo(int64_t x, int64_t y) /* the sign of y, as Python */
-{
-    int64_t rest = y == 0 || y == -1 ? 0 : x % y;
-    return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;
-}
-
-/* Integers come in widened blocks (wide.h), both operands side by side. */
-#define DEFINE_BLOCK(name, in_type, out_type, expression)                                                                        \
-    static void name(const void *a, int64_t a_step, const void *b, int64_t b_step, void *out, int64_t count, const void *extra)    \
-    {                                                                                                                             \
-        (void)a_step, (void)b_step, (void)extra;                                                                                  \
-        for (int64_t i = 0; i < count; i++) {                                                                                     \
-            in_type x = ((const in_type *)a)[i], y = ((const in_type *)b)[i];                                                     \
-            ((out_type *)out)[i] = (out_type)(expression);                                                                        \
-        }                                                                                                                         \
-    }
-
 DEFINE_RUN(add_f32, float, float, x + y)
 DEFINE_RUN(sub_f32, float, float, x - y)
 DEFINE_RUN(mul_f32, float, float, x *y)
@@ -92,46 +37,8 @@ DEFINE_RUN(pow_f32, float, float, powf(x, y))
 DEFINE_RUN(min_f32, float, float, x < y ? x : y)
 DEFINE_RUN(max_f32, float, float, x > y ? x : y)
 DEFINE_RUN(prelu_f32, float, float, x >= 0 ? x : x * y)
-DEFINE_RUN(less_f32, float, uint8_t, x < y)
-DEFINE_RUN(greater_f32, float, uint8_t, x > y)
-DEFINE_RUN(less_or_equal_f32, float, uint8_t, x <= y)
-DEFINE_RUN(greater_or_equal_f32, float, uint8_t, x >= y)
-DEFINE_RUN(equal_f32, float, uint8_t, x == y)
 DEFINE_RUN(fmod_f32, float, float, fmodf(x, y))
 DEFINE_RUN(mod_f32, float, float, x - y * floorf(x / y))
-/* integers wrap, as two's complement does */
-DEFINE_BLOCK(add_i64, int64_t, int64_t, (uint64_t)x + (uint64_t)y)
-DEFINE_BLOCK(sub_i64, int64_t, int64_t, (uint64_t)x - (uint64_t)y)
-DEFINE_BLOCK(mul_i64, int64_t, int64_t, (uint64_t)x * (uint64_t)y)
-DEFINE_BLOCK(div_i64, int64_t, int64_t, y == 0 ? 0 : y == -1 ? (int64_t)(0 - (uint64_t)x) : x / y)
-DEFINE_BLOCK(min_i64, int64_t, int64_t, x < y ? x : y)
-DEFINE_BLOCK(max_i64, int64_t, int64_t, x > y ? x : y)
-DEFINE_BLOCK(less_i64, int64_t, uint8_t, x < y)
-DEFINE_BLOCK(less_or_equal_i64, int64_t, uint8_t, x <= y)
-DEFINE_BLOCK(greater_i64, int64_t, uint8_t, x > y)
-DEFINE_BLOCK(greater_or_equal_i64, int64_t, uint8_t, x >= y)
-DEFINE_BLOCK(equal_i64, int64_t, uint8_t, x == y)
-DEFINE_BLOCK(pow_i64, int64_t, int64_t, integer_power(x, y))
-DEFINE_BLOCK(mod_i64, int64_t, int64_t, floor_modulo(x, y))
-DEFINE_BLOCK(fmod_i64, int64_t, int64_t, y == 0 || y == -1 ? 0 : x % y)
-DEFINE_BLOCK(and_i64, int64_t, int64_t, x &y)
-DEFINE_BLOCK(or_i64, int64_t, int64_t, x | y)
-DEFINE_BLOCK(xor_i64, int64_t, int64_t, x ^ y)
-DEFINE_BLOCK(shift_left_i64, uint64_t, uint64_t, y < 64 ? x << y : 0)
-DEFINE_BLOCK(shift_right_i64, uint64_t, uint64_t, y < 64 ? x >> y : 0)
-/* where the sign bit counts as a digit */
-DEFINE_BLOCK(div_u64, uint64_t, uint64_t, y == 0 ? 0 : x / y)
-DEFINE_BLOCK(mod_u64, uint64_t, uint64_t, y == 0 ? 0 : x % y)
-DEFINE_BLOCK(min_u64, uint64_t, uint64_t, x < y ? x : y)
-DEFINE_BLOCK(max_u64, uint64_t, uint64_t, x > y ? x : y)
-DEFINE_BLOCK(less_u64, uint64_t, uint8_t, x < y)
-DEFINE_BLOCK(less_or_equal_u64, uint64_t, uint8_t, x <= y)
-DEFINE_BLOCK(greater_u64, uint64_t, uint8_t, x > y)
-DEFINE_BLOCK(greater_or_equal_u64, uint64_t, uint8_t, x >= y)
-DEFINE_RUN(and_bool, uint8_t, uint8_t, x && y)
-DEFINE_RUN(or_bool, uint8_t, uint8_t, x || y)
-DEFINE_RUN(xor_bool, uint8_t, uint8_t, !x != !y)
-DEFINE_RUN(equal_bool, uint8_t, uint8_t, !x == !y)
 
 static int32_t add_one(const struct quantized_add *add, int32_t x, int32_t y)
 {
@@ -166,32 +73,13 @@ static void mul_quantized(const void *a_data, int64_t a_step, const void *b_data
     }
 }
 
-static const struct {
-    enum operator_kind kind;
-    enum dtype dtype;
-    run_function *run;
-} runs[] = {
+static const struct binary_run runs[] = {
     {OPERATOR_ADD, DTYPE_F32, add_f32}, {OPERATOR_SUB, DTYPE_F32, sub_f32}, {OPERATOR_MUL, DTYPE_F32, mul_f32},
     {OPERATOR_DIV, DTYPE_F32, div_f32}, {OPERATOR_POW, DTYPE_F32, pow_f32}, {OPERATOR_MIN, DTYPE_F32, min_f32},
-    {OPERATOR_MAX, DTYPE_F32, max_f32}, {OPERATOR_PRELU, DTYPE_F32, prelu_f32}, {OPERATOR_LESS, DTYPE_F32, less_f32},
-    {OPERATOR_LESS_OR_EQUAL, DTYPE_F32, less_or_equal_f32}, {OPERATOR_GREATER, DTYPE_F32, greater_f32},
-    {OPERATOR_GREATER_OR_EQUAL, DTYPE_F32, greater_or_equal_f32}, {OPERATOR_EQUAL, DTYPE_F32, equal_f32},
-    {OPERATOR_MOD, DTYPE_F32, mod_f32}, {OPERATOR_FMOD, DTYPE_F32, fmod_f32}, {OPERATOR_ADD, DTYPE_I64, add_i64},
-    {OPERATOR_SUB, DTYPE_I64, sub_i64}, {OPERATOR_MUL, DTYPE_I64, mul_i64}, {OPERATOR_DIV, DTYPE_I64, div_i64},
-    {OPERATOR_POW, DTYPE_I64, pow_i64}, {OPERATOR_MIN, DTYPE_I64, min_i64}, {OPERATOR_MAX, DTYPE_I64, max_i64},
-    {OPERATOR_LESS, DTYPE_I64, less_i64}, {OPERATOR_LESS_OR_EQUAL, DTYPE_I64, less_or_equal_i64},
-    {OPERATOR_GREATER, DTYPE_I64, greater_i64}, {OPERATOR_GREATER_OR_EQUAL, DTYPE_I64, greater_or_equal_i64},
-    {OPERATOR_EQUAL, DTYPE_I64, equal_i64}, {OPERATOR_MOD, DTYPE_I64, mod_i64}, {OPERATOR_FMOD, DTYPE_I64, fmod_i64},
-    {OPERATOR_BITWISE_AND, DTYPE_I64, and_i64}, {OPERATOR_BITWISE_OR, DTYPE_I64, or_i64}, {OPERATOR_BITWISE_XOR, DTYPE_I64, xor_i64},
-    {OPERATOR_SHIFT_LEFT, DTYPE_I64, shift_left_i64}, {OPERATOR_SHIFT_RIGHT, DTYPE_I64, shift_right_i64},
-    {OPERATOR_DIV, DTYPE_U64, div_u64}, {OPERATOR_MOD, DTYPE_U64, mod_u64}, {OPERATOR_MIN, DTYPE_U64, min_u64},
-    {OPERATOR_MAX, DTYPE_U64, max_u64}, {OPERATOR_LESS, DTYPE_U64, less_u64}, {OPERATOR_LESS_OR_EQUAL, DTYPE_U64, less_or_equal_u64},
-    {OPERATOR_GREATER, DTYPE_U64, greater_u64}, {OPERATOR_GREATER_OR_EQUAL, DTYPE_U64, greater_or_equal_u64},
-    {OPERATOR_FMOD, DTYPE_U64, mod_u64},
-    {OPERATOR_AND, DTYPE_BOOL, and_bool}, {OPERATOR_OR, DTYPE_BOOL, or_bool},
-    {OPERATOR_XOR, DTYPE_BOOL, xor_bool}, {OPERATOR_EQUAL, DTYPE_BOOL, equal_bool}, {OPERATOR_ADD, DTYPE_I8, add_quantized},
-    {OPERATOR_ADD, DTYPE_U8, add_quantized}, {OPERATOR_SUB, DTYPE_I8, add_quantized}, {OPERATOR_SUB, DTYPE_U8, add_quantized},
-    {OPERATOR_MUL, DTYPE_I8, mul_quantized}, {OPERATOR_MUL, DTYPE_U8, mul_quantized},
+    {OPERATOR_MAX, DTYPE_F32, max_f32}, {OPERATOR_PRELU, DTYPE_F32, prelu_f32}, {OPERATOR_MOD, DTYPE_F32, mod_f32},
+    {OPERATOR_FMOD, DTYPE_F32, fmod_f32}, {OPERATOR_ADD, DTYPE_I8, add_quantized}, {OPERATOR_ADD, DTYPE_U8, add_quantized},
+    {OPERATOR_SUB, DTYPE_I8, add_quantized}, {OPERATOR_SUB, DTYPE_U8, add_quantized}, {OPERATOR_MUL, DTYPE_I8, mul_quantized},
+    {OPERATOR_MUL, DTYPE_U8, mul_quantized},
 };
 
 static run_function *find_run(enum operator_kind kind, enum dtype dtype)
@@ -200,7 +88,7 @@ static run_function *find_run(enum operator_kind kind, enum dtype dtype)
         if (runs[i].kind == kind && runs[i].dtype == dtype)
             return runs[i].run;
     }
-    return NULL;
+    return binary_rare_run(kind, dtype);
 }
 
 static bool choose_run(struct binary *binary, enum operator_kind kind, enum dtype dtype, bool quantized)

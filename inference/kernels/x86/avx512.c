@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * AVX-512 (F, BW, DQ, VL) without VNNI: 32 registers of 16 floats; a tile of 12 x 32. */
+ * AVX-512 (F, BW, DQ, VL): 32 registers of 16 floats; a tile of 12 x 32. */
 #include "inference/kernels/x86/depthwise_f32_avx512.h"
 #include "inference/kernels/x86/gemm_f32_avx512.h"
 #include "inference/kernels/x86/vector_avx512.h"
@@ -13,3 +13,6 @@
 #define KERNELS_NAME "avx512"
 #define BYTE_KERNELS byte_kernels_avx512
 #include "inference/kernels/vector.h"
+
+/* The same but for the bytes. */
+const struct kernels kernels_avx512vnni = KERNELS_TABLE("avx512vnni", &byte_kernels_avx512vnni);
