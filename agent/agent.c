@@ -230,6 +230,15 @@ static enum error_code open_link(struct agent *agent, enum link_role role, struc
     return code == ERROR_NONE ? ERROR_NONE : error_prefix(error, "%s broker: ", role == LINK_LOCAL ? "local" : "upstream");
 }
 
+static enum error_code open_windows(struct agent *agent, struct error *error)
+{
+    bool any_series = false;
+    for (int i = 0; i < agent->config->pipeline_count; i++)
+        any_series = any_series || agent->config->pipelines[i].input.kind == INPUT_SERIES;
+    TRY(window_log_new(agent->pipelines, agent->config->pipeline_count, agent->outbox, agent->config->outbox.max_bytes, &agent->windows, error));
+    return any_series ? seen_new(agent->outbox, &agent->seen, error) : ERROR_NONE;
+}
+
 static enum error_code open_outbox(struct agent *agent, struct error *error)
 {
     char path[PATH_MAX];
@@ -244,10 +253,13 @@ static enum error_code open_outbox(struct agent *agent, struct error *error)
         TRY(thinner_new(agent->config->outbox.low_confidence, &agent->thinner, error));
         outbox_set_thinner(agent->outbox, thinner_thin, agent->thinner);
     }
+    TRY(open_windows(agent, error));
     struct committer_options options = {.agent_id = agent->config->agent.id, .pipelines = agent->pipelines,
                                         .pipeline_count = agent->config->pipeline_count, .outbox = agent->outbox, .pool = &agent->pool,
                                         .live_share = agent->config->outbox.live_share, .bandwidth = agent->config->upstream.bandwidth,
-                                        .daily_writes = agent->config->outbox.daily_writes,
+                                        .daily_writes = agent->config->outbox.daily_writes, .windows = agent->windows,
+                                        .inputs_held_max = agent->config->local.receive_maximum / 2,
+                                        .bytes_held_max = agent->config->agent.input_bytes_max / 4,
                                         .events = &agent->events};
     return committer_new(&options, &agent->committer, error);
 }
@@ -270,8 +282,13 @@ static enum error_code start_workers(struct agent *agent, struct error *error)
         return error_set(error, ERROR_LIMIT, "no memory for %d workers", count);
     TRY(threads_new(threads_per_worker(agent->config), count, &agent->threads, error));
     for (; agent->worker_count < count; agent->worker_count++)
-        TRY(worker_start(&agent->workers[agent->worker_count], agent->worker_count, agent->pipelines, agent->config->pipeline_count,
-                         queue_jobs, agent->config->agent.id, agent->committer, agent->threads, error));
+    {
+        struct worker_options options = {.index = agent->worker_count, .count = count, .pipelines = agent->pipelines,
+                                         .pipeline_count = agent->config->pipeline_count, .queue_jobs = queue_jobs,
+                                         .agent_id = agent->config->agent.id, .committer = agent->committer, .threads = agent->threads,
+                                         .seen = agent->seen, .windows = agent->windows};
+        TRY(worker_start(&agent->workers[agent->worker_count], &options, error));
+    }
     return ERROR_NONE;
 }
 
@@ -338,6 +355,10 @@ void agent_stop(struct agent *agent)
     drop_commands(agent);
     committer_free(agent->committer);
     agent->committer = NULL;
+    window_log_free(agent->windows);
+    agent->windows = NULL;
+    seen_free(agent->seen);
+    agent->seen = NULL;
     outbox_close(agent->outbox);
     agent->outbox = NULL;
     thinner_free(agent->thinner);

@@ -20,6 +20,7 @@ enum {
     OFFLINE_LINGER_US = 20000,      /* linger 0 while nothing can be sent: group a little, hold inputs not long */
     IDLE_WAIT_US = 1000000,
     STORAGE_RETRY_US = 500000,
+    READING_LINGER_US = 20000,      /* a reading without a result is in no hurry to be committed alone */
     END_WAIT_US = 1000000,
     FLASH_CHECK_US = 1000000,
 };
@@ -58,12 +59,15 @@ struct committer {
     int batch_count;
     char *raw;
     size_t raw_capacity;
+    int held_inputs;                  /* in the pipelines' ready lists, at QoS 1 */
+    int64_t held_bytes;
     struct job_list consumed;         /* all their lines are in this commit's batches */
     uint64_t *inputs;                 /* [INPUTS_PER_COMMIT] */
     struct link_message **messages;   /* [INPUTS_PER_COMMIT] */
     int64_t removals[2 * REMOVALS_WAITING_MAX];
     int removal_count;
     int64_t removals_since_us, end_by_us;
+    uint64_t windows_left_out;        /* that an event told of */
 };
 
 static size_t largest_batch(const struct committer_options *options)
@@ -219,14 +223,24 @@ void committer_get_statistics(struct committer *committer, struct committer_stat
     pthread_mutex_unlock(&committer->lock);
 }
 
+static void hold(struct committer *committer, struct pipeline *pipeline, const struct job *job, int sign)
+{
+    if (job->delivery->message.qos == 0)
+        return;
+    pipeline->ready_inputs += sign;
+    committer->held_inputs += sign;
+    committer->held_bytes += sign * (int64_t)job->delivery->message.payload_bytes;
+}
+
 /* Moves what is answered, in order, from a pipeline's order to its ready list. */
-static void collect_locked(struct pipeline *pipeline, int64_t now_us)
+static void collect_locked(struct committer *committer, struct pipeline *pipeline, int64_t now_us)
 {
     while (pipeline->order.head != NULL && pipeline->order.head->done) {
         struct job *job = job_list_pop(&pipeline->order);
         if (pipeline->ready.count == 0)
             pipeline->ready_since_us = now_us;
         job_list_push(&pipeline->ready, job);
+        hold(committer, pipeline, job, 1);
         pipeline->ready_results += job->line_count;
         pipeline->ready_bytes += (int64_t)(job->lines_length + (size_t)job->line_count * (job->head_length + job->middle_length + 24));
     }
@@ -245,9 +259,10 @@ static void apply_confirmations_locked(struct committer *committer)
     committer->confirmation_count = 0;
 }
 
-static bool is_full(const struct pipeline *pipeline)
+static bool is_full(const struct committer *committer, const struct pipeline *pipeline)
 {
-    return pipeline->ready_results >= pipeline->config->sink.batch || pipeline->ready_bytes >= pipeline->config->sink.max_bytes;
+    return committer->held_inputs >= committer->options.inputs_held_max || committer->held_bytes >= committer->options.bytes_held_max ||
+           pipeline->ready_results >= pipeline->config->sink.batch || pipeline->ready_bytes >= pipeline->config->sink.max_bytes;
 }
 
 /* When this pipeline's ready results should go; now_us or less: at once. */
@@ -255,26 +270,26 @@ static int64_t due_at(struct committer *committer, const struct pipeline *pipeli
 {
     if (pipeline->ready.count == 0)
         return INT64_MAX;
-    if (pipeline->ready_results == 0 || stopping)
+    if (stopping || pipeline->ready_results + pipeline->ready_inputs == 0) /* nothing of it is to be stored */
         return now_us;
     int64_t linger_us = pipeline->config->sink.linger_us, rested_us = committer->committed_us + committer->flash.interval_us;
     rested_us = rested_us > committer->rest_until_us ? rested_us : committer->rest_until_us;
     if (linger_us == 0)
         linger_us = uplink_is_eager(&committer->uplink) ? 0 : OFFLINE_LINGER_US;
-    int64_t due_us = is_full(pipeline) ? now_us : pipeline->ready_since_us + linger_us;
+    if (pipeline->ready_results == 0 && linger_us < READING_LINGER_US)
+        linger_us = READING_LINGER_US;
+    int64_t due_us = is_full(committer, pipeline) ? now_us : pipeline->ready_since_us + linger_us;
     return due_us > rested_us ? due_us : rested_us;
 }
 
 static void consume(struct committer *committer, struct pipeline *pipeline)
 {
     struct job *job = job_list_pop(&pipeline->ready);
+    hold(committer, pipeline, job, -1);
     job_list_push(&committer->consumed, job);
-}
-
-/* A redelivered message has the packet id that it had. */
-static uint64_t input_of(const struct job *job)
-{
-    return job->content_hash ^ job->delivery->message.packet_id * UINT64_C(0x9E3779B97F4A7C15);
+    if (job->left.end != 0)
+        window_log_note(committer->options.windows, (int)(pipeline - committer->options.pipelines), job->delivery->message.topic,
+                        job->delivery->arrived_wall_us, &job->left);
 }
 
 /* A redelivered input whose result was committed before, or is in this very commit: acknowledged again, no second seq. */
@@ -282,9 +297,9 @@ static bool was_committed(struct committer *committer, const struct job *job)
 {
     if (!job->delivery->message.duplicate || job->lines_at > 0 || job->delivery->message.qos == 0)
         return false;
-    uint64_t input = input_of(job);
+    uint64_t input = job_digest(job);
     for (const struct job *other = committer->consumed.head; other != NULL; other = other->next) {
-        if (other->delivery != job->delivery && input_of(other) == input)
+        if (other->delivery != job->delivery && job_digest(other) == input)
             return true;
     }
     return outbox_was_taken(committer->options.outbox, input);
@@ -331,7 +346,7 @@ static void close_batch(struct committer *committer, struct pipeline *pipeline, 
     int64_t first_seq = *next_seq;
     while (pipeline->ready.head != NULL && *next_seq - first_seq < pipeline->config->sink.batch && committer->consumed.count < INPUTS_PER_COMMIT) {
         struct job *job = pipeline->ready.head;
-        if (was_committed(committer, job)) {
+        if (job->known || was_committed(committer, job)) {
             atomic_fetch_add_explicit(&pipeline->redelivered, 1, memory_order_relaxed);
             account(pipeline, job->lines_length + (size_t)job->line_count * (job->head_length + job->middle_length + 24), job->line_count);
             job->lines_at = job->lines_length;
@@ -356,13 +371,19 @@ static void close_batch(struct committer *committer, struct pipeline *pipeline, 
     committer->batch_pipelines[committer->batch_count++] = pipeline;
 }
 
+/* Some of a message's windows are in a batch: the others go with the same commit, or a kill between the two would give those a second seq. */
+static bool has_begun(const struct pipeline *pipeline)
+{
+    return pipeline->ready.head != NULL && pipeline->ready.head->lines_at > 0;
+}
+
 static void close_due_batches(struct committer *committer, bool stopping)
 {
     int64_t now = clock_monotonic_us(), next_seq = outbox_next_seq(committer->options.outbox);
     for (int i = 0; i < committer->options.pipeline_count; i++) {
         struct pipeline *pipeline = &committer->options.pipelines[i];
         while (committer->batch_count < BATCHES_PER_COMMIT && committer->consumed.count < INPUTS_PER_COMMIT &&
-               due_at(committer, pipeline, now, stopping) <= now)
+               (due_at(committer, pipeline, now, stopping) <= now || has_begun(pipeline)))
             close_batch(committer, pipeline, &next_seq);
     }
 }
@@ -371,22 +392,25 @@ static size_t list_inputs(struct committer *committer)
 {
     size_t count = 0;
     for (struct job *job = committer->consumed.head; job != NULL; job = job->next) {
-        if (job->delivery->message.qos > 0 && job->line_count > 0 && !job->known)
-            committer->inputs[count++] = input_of(job);
+        if (job->delivery->message.qos > 0 && !job->known)
+            committer->inputs[count++] = job_digest(job);
     }
     return count;
 }
 
 /* Waits out a storage that fails: results stay here, their inputs unacknowledged, so the broker holds the rest back. */
-static bool commit(struct committer *committer)
+static bool commit(struct committer *committer, size_t input_count)
 {
-    size_t input_count = list_inputs(committer);
+    struct outbox_change change = {.batches = committer->batches, .batch_count = (size_t)committer->batch_count, .inputs = committer->inputs,
+                                   .input_count = input_count, .removed = committer->removals, .removed_count = (size_t)committer->removal_count};
     struct error error;
+    window_log_write(committer->options.windows, &change);
     for (;;) {
-        enum error_code code = outbox_commit(committer->options.outbox, committer->batches, (size_t)committer->batch_count, committer->inputs,
-                                             input_count, committer->removals, (size_t)committer->removal_count, &error);
-        if (code == ERROR_NONE)
+        enum error_code code = outbox_commit(committer->options.outbox, &change, &error);
+        if (code == ERROR_NONE) {
+            window_log_committed(committer->options.windows);
             return true;
+        }
         log_error("%s", error.message);
         events_raise(committer->options.events, "storage-failing", "results cannot be stored, inputs wait: %s", error.message);
         pthread_mutex_lock(&committer->lock);
@@ -539,7 +563,7 @@ static bool wait_and_collect(struct committer *committer, bool *flush_out)
     apply_confirmations_locked(committer);
     int64_t now = clock_monotonic_us();
     for (int i = 0; i < committer->options.pipeline_count; i++)
-        collect_locked(&committer->options.pipelines[i], now);
+        collect_locked(committer, &committer->options.pipelines[i], now);
     committer->resting = committer->unanswered > 0 && now < committer->committed_us + committer->pace.interval_us;
     committer->rest_until_us = committer->resting ? committer->committed_us + committer->pace.interval_us : 0;
     pthread_mutex_unlock(&committer->lock);
@@ -567,8 +591,10 @@ static void tell_losses(struct committer *committer, const struct outbox_statist
     if (evicted > 0)
         events_raise(events, "results-evicted", "the outbox was full (outbox.max_bytes or the disk): %lld results went unsent, %lld in all",
                      (long long)evicted, (long long)now->evicted_results);
-    if (now->set_aside > before->set_aside)
+    if (now->set_aside > before->set_aside) {
+        window_log_renew(committer->options.windows);
         events_raise(events, "outbox-damaged", "the outbox turned out to be damaged: set aside, a new one begun; results in it are not sent");
+    }
 }
 
 static void publish_statistics(struct committer *committer, bool committed)
@@ -576,6 +602,11 @@ static void publish_statistics(struct committer *committer, bool committed)
     struct outbox_statistics outbox;
     outbox_get_statistics(committer->options.outbox, &outbox);
     tell_losses(committer, &committer->statistics.outbox, &outbox); /* changed by this thread alone */
+    if (window_log_left_out(committer->options.windows) > committer->windows_left_out) {
+        committer->windows_left_out = window_log_left_out(committer->options.windows);
+        events_raise(committer->options.events, "windows-not-kept", "unfinished windows hold more than can be kept: those of %llu sources that were silent "
+                     "longest would begin anew after a kill", (unsigned long long)committer->windows_left_out);
+    }
     if (committer->uplink.postponed > committer->statistics.postponed_batches)
         events_raise(committer->options.events, "quota-exceeded", "the upstream broker takes no results for now; they are sent again later");
     pthread_mutex_lock(&committer->lock);
@@ -633,10 +664,11 @@ static void *committer_main(void *argument)
     for (;;) {
         bool flush, stopping = wait_and_collect(committer, &flush);
         close_due_batches(committer, stopping || flush);
-        bool committed = true, worth = committer->batch_count > 0 || removals_due(committer, stopping);
+        size_t input_count = list_inputs(committer);
+        bool committed = true, worth = committer->batch_count > 0 || input_count > 0 || removals_due(committer, stopping);
         int64_t cpu_us = clock_thread_cpu_us();
         if (worth) {
-            committed = commit(committer);
+            committed = commit(committer, input_count);
             committer->committed_us = clock_monotonic_us();
             if (committed)
                 committer->removal_count = 0;

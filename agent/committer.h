@@ -6,8 +6,9 @@
  *   admitted (its place in its pipeline's order) -> answered by a worker -> in a batch -> committed to the outbox -> acknowledged to the
  *   local broker; batches then go upstream in seq order, as many in flight as the broker allows, and leave the outbox on PUBACK.
  * One commit serves all that is ready (group commit); the removals of what upstream has confirmed ride along.
- * A batch closes when it is full (sink.batch, sink.max_bytes), when its oldest result has waited for linger, or, with linger 0, as soon
- * as few batches are in flight.
+ * A batch closes when it is full (sink.batch, sink.max_bytes), when its oldest result has waited for linger, when as much waits as may be held
+ * back from the broker, or, with linger 0, as soon as few batches are in flight. A reading that completes no window waits as a result does; what
+ * is committed then is the window (window_log.h).
  * Threads: committer_admit, _dismiss, _published, _connected, _disconnected may be called from link callbacks; they take one short lock. */
 #ifndef EDDY_AGENT_COMMITTER_H
 #define EDDY_AGENT_COMMITTER_H
@@ -15,6 +16,7 @@
 #include "agent/events.h"
 #include "agent/job.h"
 #include "agent/pipeline.h"
+#include "agent/window_log.h"
 #include "base/error.h"
 #include "transport/link.h"
 #include "transport/outbox.h"
@@ -40,6 +42,9 @@ struct committer_options {
     struct job_pool *pool;
     double live_share;         /* see uplink.h */
     int64_t bandwidth;
+    struct window_log *windows; /* the committer's while it runs; freed by its owner */
+    int inputs_held_max;       /* so many answered inputs, or their payloads' bytes, wait for linger at most: more would hold the broker up */
+    int64_t bytes_held_max;
     int64_t daily_writes;      /* bytes; 0: no limit; see flash.h */
     struct events *events;     /* rare things an operator wants to know */
 };

@@ -36,6 +36,14 @@ MUST_CHECK enum error_code input_new(const struct config_pipeline *pipeline, con
                                      struct input **input_out, struct error *error);
 void input_free(struct input *input);
 
+/* How a message left the window of its source, whose samples are numbered from when it was first heard of: no two windows share numbers. */
+struct series_leftover {
+    const float *samples;          /* [fresh][fields]: the newest in the window, all of them of this message */
+    int64_t kept, fresh;           /* in the window: samples in all, fewer than a window; of this message */
+    int64_t end;                   /* number of the sample that comes next; 0: no window was touched */
+    int64_t newest_us;             /* of the last sample, by its own time; 0 where there is no time_field */
+};
+
 /* image: decodes into tensor->data. */
 MUST_CHECK enum error_code input_decode_image(struct input *input, const uint8_t *bytes, size_t length, struct tensor *tensor,
                                               struct image_geometry *geometry_out, struct error *error);
@@ -45,9 +53,11 @@ bool input_describe_image(struct input *input, const uint8_t *bytes, size_t leng
 MUST_CHECK enum error_code input_image_size(const uint8_t *bytes, size_t length, int32_t *width_out, int32_t *height_out, struct error *error);
 
 /* series: takes a message's samples into the source's window. On success *windows_out is how many windows it completed (often 0 or 1).
- * On failure no sample of the message was taken. */
+ * On failure no sample of the message was taken. left_out: borrowed until the next push. */
 MUST_CHECK enum error_code input_series_push(struct input *input, const char *source, int64_t arrived_us, const uint8_t *bytes,
-                                             size_t length, int *windows_out, struct error *error);
+                                             size_t length, int *windows_out, struct series_leftover *left_out, struct error *error);
+/* Puts back what an earlier run left in a source's window (fresh: all of it). Nothing that can be used, or no memory: the window begins anew. */
+void input_series_restore(struct input *input, const char *source, int64_t arrived_us, const struct series_leftover *left);
 /* Writes the next completed window of the last push, oldest first, into tensor->data; false: no more. */
 bool input_series_next(struct input *input, struct tensor *tensor);
 /* The raw samples of the window that input_series_next gave last, before normalisation. Borrowed. */

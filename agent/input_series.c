@@ -2,6 +2,7 @@
  *
  * Samples of a message behind what their source had left over; windows cut from that. */
 #include "agent/input_internal.h"
+#include "base/clock.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@ struct series_source {
     int64_t arrived_us;           /* of its last message */
     int64_t newest_us;            /* of its last sample, by the clock that counts for gaps */
     int64_t kept;                 /* samples in `samples`: fewer than a window */
+    int64_t end;                  /* number of the sample that comes next */
     float *samples;               /* [window][fields] */
     uint32_t hash;
     char topic[];
@@ -161,6 +163,7 @@ static struct series_source *add_source(struct series *series, const char *topic
     }
     memcpy(source->topic, topic, length);
     source->samples = samples;
+    source->end = clock_wall_us(); /* beyond any number of an earlier one */
     source->hash = hash_topic(topic);
     source->next = series->buckets[source->hash % SERIES_BUCKETS];
     series->buckets[source->hash % SERIES_BUCKETS] = source;
@@ -208,7 +211,7 @@ static int64_t stage(struct series *series, const struct series_source *source)
 }
 
 enum error_code input_series_push(struct input *input, const char *source_name, int64_t arrived_us, const uint8_t *bytes, size_t length,
-                                  int *windows_out, struct error *error)
+                                  int *windows_out, struct series_leftover *left_out, struct error *error)
 {
     struct series *series = &input->series;
     const struct series_columns *columns = &series->columns;
@@ -230,8 +233,25 @@ enum error_code input_series_push(struct input *input, const char *source_name, 
     memcpy(source->samples, series->staging + begin * series->fields, (size_t)(source->kept * series->fields) * sizeof(float));
     source->newest_us = columns->has_time ? columns->last_us : arrived_us;
     source->arrived_us = arrived_us;
+    source->end += columns->counts[0];
+    int64_t fresh = source->kept < columns->counts[0] ? source->kept : columns->counts[0];
+    *left_out = (struct series_leftover){.samples = source->samples + (source->kept - fresh) * series->fields, .kept = source->kept, .fresh = fresh,
+                                         .end = source->end, .newest_us = columns->has_time ? columns->last_us : 0};
     *windows_out = (int)series->windows;
     return ERROR_NONE;
+}
+
+void input_series_restore(struct input *input, const char *source_name, int64_t arrived_us, const struct series_leftover *left)
+{
+    struct series *series = &input->series;
+    struct series_source *source = left->kept < series->window && left->fresh == left->kept ? add_source(series, source_name) : NULL;
+    if (source == NULL)
+        return;
+    memcpy(source->samples, left->samples, (size_t)(left->kept * series->fields) * sizeof(float));
+    source->kept = left->kept;
+    source->end = left->end;
+    source->arrived_us = arrived_us;
+    source->newest_us = series->pipeline->input.time_field != NULL ? left->newest_us : arrived_us;
 }
 
 static void store(const struct tensor *tensor, int64_t index, float value)

@@ -48,6 +48,8 @@ struct agent {
     struct job_pool pool;
     struct cache *cache;
     struct outbox *outbox;
+    struct window_log *windows;  /* the committer's while that runs */
+    struct seen *seen;           /* NULL: no pipeline is a series */
     struct thinner *thinner;     /* NULL: the newest results are kept */
     struct committer *committer;
     struct events events;

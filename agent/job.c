@@ -25,6 +25,7 @@ void job_pool_deinit(struct job_pool *pool)
     while (pool->free_jobs != NULL) {
         struct job *next = pool->free_jobs->next;
         free(pool->free_jobs->text);
+        free(pool->free_jobs->samples);
         free(pool->free_jobs);
         pool->free_jobs = next;
     }
@@ -78,7 +79,8 @@ struct job *job_pool_take(struct job_pool *pool, struct delivery *delivery, stru
         pool->jobs++;
     pthread_mutex_unlock(&pool->lock);
     if (job != NULL)
-        *job = (struct job){.delivery = delivery, .pipeline = pipeline, .text = job->text, .text_capacity = job->text_capacity};
+        *job = (struct job){.delivery = delivery, .pipeline = pipeline, .text = job->text, .text_capacity = job->text_capacity, .samples = job->samples,
+                            .samples_capacity = job->samples_capacity};
     return job;
 }
 
@@ -101,7 +103,7 @@ void job_pool_give_delivery(struct job_pool *pool, struct delivery *delivery)
 }
 
 /* The input's own id where it is text, its hex where it is not, its content's hash where there is none. */
-static void write_id(struct json_writer *writer, const struct link_message *message, XXH128_hash_t content)
+static void write_id(struct json_writer *writer, const struct link_message *message, const uint64_t content[2])
 {
     char hex[2 * CORRELATION_BYTES_MAX + 1];
     size_t length = message->correlation_bytes;
@@ -113,12 +115,12 @@ static void write_id(struct json_writer *writer, const struct link_message *mess
         for (size_t i = 0; i < length; i++)
             snprintf(hex + 2 * i, 3, "%02x", message->correlation[i]);
     } else {
-        snprintf(hex, sizeof hex, "%016llx%016llx", (unsigned long long)content.high64, (unsigned long long)content.low64);
+        snprintf(hex, sizeof hex, "%016llx%016llx", (unsigned long long)content[1], (unsigned long long)content[0]);
     }
     json_string(writer, hex);
 }
 
-static bool write_head(struct job *job, XXH128_hash_t content, char *buffer, size_t capacity)
+static bool write_head(struct job *job, char *buffer, size_t capacity)
 {
     struct json_writer writer;
     json_writer_init(&writer, buffer, capacity);
@@ -126,7 +128,7 @@ static bool write_head(struct job *job, XXH128_hash_t content, char *buffer, siz
     json_key(&writer, "v");
     json_integer(&writer, 1);
     json_key(&writer, "id");
-    write_id(&writer, &job->delivery->message, content);
+    write_id(&writer, &job->delivery->message, job->content);
     json_key(&writer, "seq");
     job->head_length = writer.length;
     return !writer.overflow;
@@ -153,18 +155,49 @@ static bool write_middle(struct job *job, const char *agent_id, char *buffer, si
     return !writer.overflow;
 }
 
-enum error_code job_write_answer(struct job *job, const char *agent_id, const struct answer *answer, struct error *error)
+void job_identify(struct job *job)
 {
     const struct link_message *message = &job->delivery->message;
-    char head[HEAD_BYTES_MAX], middle[MIDDLE_BYTES_MAX];
     XXH128_hash_t content = XXH3_128bits(message->payload, message->payload_bytes);
-    job->content_hash = content.low64 ^ XXH3_64bits(job->pipeline->config->name, strlen(job->pipeline->config->name));
+    job->content[0] = content.low64;
+    job->content[1] = content.high64;
+}
+
+uint64_t job_digest(const struct job *job)
+{
+    const char *pipeline = job->pipeline->config->name;
+    return job->content[0] ^ XXH3_64bits(pipeline, strlen(pipeline)) ^ job->delivery->message.packet_id * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+enum error_code job_keep_window(struct job *job, const struct series_leftover *left, struct error *error)
+{
+    size_t numbers = (size_t)left->fresh * (size_t)job->pipeline->config->input.field_count;
+    job->left = *left;
+    job->left.samples = NULL;
+    if (numbers > job->samples_capacity) {
+        float *grown = realloc(job->samples, numbers * sizeof(float));
+        if (grown == NULL) {
+            job->left.kept = job->left.fresh = 0;
+            return error_set(error, ERROR_LIMIT, "no memory for %zu numbers of a reading", numbers);
+        }
+        job->samples = grown;
+        job->samples_capacity = numbers;
+    }
+    if (numbers > 0)
+        memcpy(job->samples, left->samples, numbers * sizeof(float));
+    job->left.samples = job->samples;
+    return ERROR_NONE;
+}
+
+enum error_code job_write_answer(struct job *job, const char *agent_id, const struct answer *answer, struct error *error)
+{
+    char head[HEAD_BYTES_MAX], middle[MIDDLE_BYTES_MAX];
     job->line_count = job->left_out = 0;
     job->lines_at = 0;
     job->lines_length = 0;
     if (answer->count == 0)
         return ERROR_NONE;
-    if (!write_head(job, content, head, sizeof head) || !write_middle(job, agent_id, middle, sizeof middle))
+    if (!write_head(job, head, sizeof head) || !write_middle(job, agent_id, middle, sizeof middle))
         return error_set(error, ERROR_INTERNAL, "an id or topic does not fit a result line");
     size_t needed = job->head_length + job->middle_length + answer->length;
     if (needed > job->text_capacity) {

@@ -4,9 +4,9 @@
  *
  * A delivery is a message from the local broker; it makes one job for each pipeline whose topics it matches (nearly always one), and is
  * acknowledged when the last of them is committed.
- * Life of a job: job_pool_take (subscriber, in a callback) -> worker's queue -> job_write_answer -> committer -> job_pool_give.
+ * Life of a job: job_pool_take (subscriber, in a callback) -> worker's queue -> job_identify, job_write_answer -> committer -> job_pool_give.
  * Ownership is handed on with the pointer; only `done` and `next` are touched under the committer's lock.
- * Memory: jobs come back to the pool with the text buffer that they grew, so that the steady state allocates nothing. */
+ * Memory: jobs come back to the pool with the buffers that they grew, so that the steady state allocates nothing. */
 #ifndef EDDY_AGENT_JOB_H
 #define EDDY_AGENT_JOB_H
 
@@ -34,8 +34,9 @@ struct job {
     struct pipeline *pipeline;
     struct job *next;       /* the pipeline's next input, or the next free job */
     bool done;              /* answered by a worker */
-    bool known;             /* the outbox has its result already: a redelivery */
-    uint64_t content_hash;  /* of payload and pipeline, set by the worker: what a redelivery is recognised by */
+    bool known;             /* a redelivery of what was taken before: it has no answer of its own */
+    uint64_t content[2];    /* XXH3 of the payload, set by job_identify */
+    struct series_leftover left; /* series: how it left its source's window; samples are the job's own */
     int line_count, left_out;
     int64_t seq;            /* of its first line; 0: not yet in a batch */
     struct egress_image *images; /* that leave once it is committed */
@@ -43,6 +44,8 @@ struct job {
     char *text;
     size_t text_capacity, head_length, middle_length, lines_length;
     size_t lines_at;        /* how much of the lines went into batches */
+    float *samples;         /* of `left` */
+    size_t samples_capacity;
 };
 
 struct job_pool {
@@ -64,8 +67,15 @@ struct job *job_pool_take(struct job_pool *pool, struct delivery *delivery, stru
 void job_pool_give(struct job_pool *pool, struct job *job);
 void job_pool_give_delivery(struct job_pool *pool, struct delivery *delivery); /* releases its message */
 
+void job_identify(struct job *job); /* first of all: hashes the payload */
+/* What a redelivered input is recognised by, after job_identify: packet id, pipeline and content. */
+uint64_t job_digest(const struct job *job);
+
 /* Puts the answer into the job's text, with the parts of the line that do not depend on seq. */
 MUST_CHECK enum error_code job_write_answer(struct job *job, const char *agent_id, const struct answer *answer, struct error *error);
+
+/* Copies how the input left its source's window. */
+MUST_CHECK enum error_code job_keep_window(struct job *job, const struct series_leftover *left, struct error *error);
 
 /* The job's next result line without its head, as predictor.h has it; NULL: there is none. */
 const char *job_peek_line(const struct job *job, size_t *length_out);

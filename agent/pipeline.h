@@ -47,7 +47,7 @@ struct pipeline {
     struct job_list ready;          /* answered, not yet in a batch */
     int64_t ready_since_us;
     int64_t ready_bytes;
-    int ready_results;
+    int ready_results, ready_inputs;    /* inputs: at QoS 1, so they are to be committed */
 };
 
 MUST_CHECK enum error_code pipeline_open(const struct config_pipeline *config, const char *models_dir, struct pipeline *pipeline_out,

@@ -337,7 +337,8 @@ static void answer_series(struct predictor *predictor, const struct predictor_in
     struct error error = {0};
     int windows;
     int64_t before = clock_monotonic_us();
-    enum error_code code = input_series_push(predictor->input, input->source, input->arrived_us, input->bytes, input->length, &windows, &error);
+    enum error_code code = input_series_push(predictor->input, input->source, input->arrived_us, input->bytes, input->length, &windows,
+                                             &answer->left, &error);
     timing->decode_us = clock_monotonic_us() - before;
     if (code != ERROR_NONE) {
         append_error(predictor, answer, timing, &error);
@@ -356,6 +357,11 @@ static void answer_series(struct predictor *predictor, const struct predictor_in
         answer_window(predictor, timing, answer);
         timing->decode_us = 0; /* of the message, told once */
     }
+}
+
+void predictor_restore(struct predictor *predictor, const char *source, int64_t arrived_us, const struct series_leftover *left)
+{
+    input_series_restore(predictor->input, source, arrived_us, left);
 }
 
 void predictor_answer(struct predictor *predictor, const struct predictor_input *input, struct answer *answer_out)

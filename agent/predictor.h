@@ -14,6 +14,7 @@
 #define EDDY_AGENT_PREDICTOR_H
 
 #include "agent/bundle.h"
+#include "agent/input.h"
 #include "base/error.h"
 #include "cache/cache.h"
 #include "config/config.h"
@@ -26,6 +27,7 @@ struct answer {
     int count;                 /* results in it */
     int hits, errors;
     int64_t decode_us, infer_us;
+    struct series_leftover left; /* series: how the source's window was left; borrowed as the text is */
 };
 
 struct predictor_input {
@@ -44,6 +46,8 @@ MUST_CHECK enum error_code predictor_new(const struct config_pipeline *pipeline,
 MUST_CHECK enum error_code predictor_set_threads(struct predictor *predictor, struct threads *threads, struct error *error);
 void predictor_free(struct predictor *predictor);
 void predictor_answer(struct predictor *predictor, const struct predictor_input *input, struct answer *answer_out);
+/* series: puts back a source's window that an earlier run left (input.h). Before the first answer. */
+void predictor_restore(struct predictor *predictor, const char *source, int64_t arrived_us, const struct series_leftover *left);
 /* The digest of all that a result depends on besides its input: for cache_add_space. */
 void predictor_settings(const struct config_pipeline *pipeline, const struct bundle *bundle, char *text, size_t capacity);
 

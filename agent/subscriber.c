@@ -21,19 +21,11 @@ static bool matches(const struct pipeline *pipeline, const char *topic)
     return false;
 }
 
-static uint32_t topic_hash(const char *topic)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    while (*topic != '\0')
-        hash = (hash ^ (unsigned char)*topic++) * 16777619u;
-    return hash;
-}
-
 /* Images go where the least waits; the samples of one source always to the worker that has its windows. */
 static struct worker *choose_worker(struct agent *agent, const struct pipeline *pipeline, const char *topic)
 {
     if (pipeline->config->input.kind == INPUT_SERIES)
-        return &agent->workers[topic_hash(topic) % (uint32_t)agent->worker_count];
+        return &agent->workers[worker_of_source(topic, agent->worker_count)];
     struct worker *best = &agent->workers[0];
     size_t best_depth = agent->worker_count > 1 ? queue_depth(&best->queue) : 0;
     for (int i = 1; i < agent->worker_count && best_depth > 0; i++) {

@@ -2,6 +2,7 @@
 #include "agent/worker.h"
 
 #include "agent/job.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -18,21 +19,44 @@ static void count(struct pipeline *pipeline, const struct answer *answer)
     }
 }
 
+/* A reading that was taken before: its first delivery is on its way to the commit, or there already. */
+static bool is_known(struct worker *worker, const struct job *job)
+{
+    const struct link_message *message = &job->delivery->message;
+    if (job->pipeline->config->input.kind != INPUT_SERIES || message->qos == 0)
+        return false;
+    uint64_t digest = job_digest(job);
+    if (message->duplicate && seen_has(worker->seen, digest))
+        return true;
+    seen_add(worker->seen, digest);
+    return false;
+}
+
+static void answer_job(struct worker *worker, struct job *job)
+{
+    const struct link_message *message = &job->delivery->message;
+    struct predictor_input input = {.source = message->topic, .bytes = message->payload, .length = message->payload_bytes,
+                                    .arrived_us = message->arrived_us};
+    struct answer answer;
+    struct error error;
+    predictor_answer(worker->predictors[job->pipeline - worker->pipelines], &input, &answer);
+    count(job->pipeline, &answer);
+    if (worker->gate != NULL)
+        job->images = egress_consider(worker->gate, job->pipeline, &input, &answer);
+    if (job_write_answer(job, worker->agent_id, &answer, &error) != ERROR_NONE)
+        log_error("%s: a result was lost: %s", job->pipeline->config->name, error.message);
+    if (answer.left.end != 0 && message->qos > 0 && job_keep_window(job, &answer.left, &error) != ERROR_NONE)
+        log_error("%s: %s: a kill would lose it", job->pipeline->config->name, error.message);
+}
+
 static void *worker_main(void *argument)
 {
     struct worker *worker = argument;
     for (struct job *job; (job = queue_pop(&worker->queue)) != NULL;) {
-        const struct link_message *message = &job->delivery->message;
-        struct predictor_input input = {.source = message->topic, .bytes = message->payload, .length = message->payload_bytes,
-                                        .arrived_us = message->arrived_us};
-        struct answer answer;
-        predictor_answer(worker->predictors[job->pipeline - worker->pipelines], &input, &answer);
-        count(job->pipeline, &answer);
-        if (worker->gate != NULL)
-            job->images = egress_consider(worker->gate, job->pipeline, &input, &answer);
-        struct error error;
-        if (job_write_answer(job, worker->agent_id, &answer, &error) != ERROR_NONE)
-            log_error("%s: a result was lost: %s", job->pipeline->config->name, error.message);
+        job_identify(job);
+        job->known = is_known(worker, job);
+        if (!job->known)
+            answer_job(worker, job);
         committer_take(worker->committer, job);
     }
     return NULL;
@@ -57,13 +81,34 @@ static enum error_code make_predictors(struct worker *worker, struct error *erro
     return ERROR_NONE;
 }
 
-enum error_code worker_start(struct worker *worker, int index, struct pipeline *pipelines, int pipeline_count, size_t queue_jobs,
-                             const char *agent_id, struct committer *committer, struct threads *threads, struct error *error)
+int worker_of_source(const char *topic, int worker_count)
 {
-    *worker = (struct worker){.pipelines = pipelines, .pipeline_count = pipeline_count, .committer = committer, .threads = threads,
-                              .agent_id = agent_id};
-    TRY(queue_init(&worker->queue, queue_jobs, error));
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    while (*topic != '\0')
+        hash = (hash ^ (unsigned char)*topic++) * 16777619u;
+    return (int)(hash % (uint32_t)worker_count);
+}
+
+/* The clocks of an earlier run are not ours: what counts is how long ago it was. */
+static void restore_windows(struct worker *worker, const struct worker_options *options)
+{
+    struct window_log_source source;
+    int64_t now = clock_monotonic_us(), now_wall = clock_wall_us();
+    for (const void *at = NULL; window_log_next(options->windows, &at, &source);) {
+        int64_t ago_us = now_wall > source.arrived_wall_us ? now_wall - source.arrived_wall_us : 0;
+        if (worker_of_source(source.topic, options->count) == options->index)
+            predictor_restore(worker->predictors[source.pipeline], source.topic, now - ago_us, &source.window);
+    }
+}
+
+enum error_code worker_start(struct worker *worker, const struct worker_options *options, struct error *error)
+{
+    *worker = (struct worker){.pipelines = options->pipelines, .pipeline_count = options->pipeline_count, .committer = options->committer,
+                              .threads = options->threads, .seen = options->seen, .agent_id = options->agent_id};
+    TRY(queue_init(&worker->queue, options->queue_jobs, error));
     enum error_code code = make_predictors(worker, error);
+    if (code == ERROR_NONE)
+        restore_windows(worker, options);
     if (code == ERROR_NONE && pthread_create(&worker->thread, NULL, worker_main, worker) != 0)
         code = error_set(error, ERROR_LIMIT, "cannot start a worker thread");
     if (code != ERROR_NONE) {
@@ -72,7 +117,7 @@ enum error_code worker_start(struct worker *worker, int index, struct pipeline *
     }
     worker->running = true;
     char name[16];
-    snprintf(name, sizeof name, "eddy:worker%d", index % 1000);
+    snprintf(name, sizeof name, "eddy:worker%d", options->index % 1000);
     pthread_setname_np(worker->thread, name);
     return ERROR_NONE;
 }

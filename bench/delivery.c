@@ -94,7 +94,7 @@ static void fill(struct outbox *outbox, struct batch_encoder *encoder, int64_t r
             batches[i] = (struct outbox_batch){.first_seq = seq, .last_seq = seq + BATCH - 1, .pipeline = "line", .count = BATCH, .body = bodies[i]};
             batches[i].encoding = batch_encode(encoder, COMPRESSION_LZ4, 0, raw, length, bodies[i], &batches[i].body_bytes);
         }
-        must(outbox_commit(outbox, batches, (size_t)group, NULL, 0, NULL, 0, &error), &error);
+        must(outbox_commit(outbox, &(struct outbox_change){.batches = batches, .batch_count = (size_t)group}, &error), &error);
     }
 }
 
@@ -112,11 +112,11 @@ static void remove_all(struct outbox *outbox)
     for (int64_t from = 0; outbox_find(outbox, from, &batch); from = batch.last_seq + 1) {
         removed[count++] = batch.first_seq;
         if (count == GROUP) {
-            must(outbox_commit(outbox, NULL, 0, NULL, 0, removed, count, &error), &error);
+            must(outbox_commit(outbox, &(struct outbox_change){.removed = removed, .removed_count = count}, &error), &error);
             count = 0;
         }
     }
-    must(outbox_commit(outbox, NULL, 0, NULL, 0, removed, count, &error), &error);
+    must(outbox_commit(outbox, &(struct outbox_change){.removed = removed, .removed_count = count}, &error), &error);
 }
 
 static double ceiling(struct batch_encoder *encoder, bool over, int64_t *payload_out)
@@ -240,7 +240,7 @@ static void drain(struct batch_encoder *encoder, const char *url)
         delivered += (int64_t)count;
         uplink_send(&uplink);
         if (count > 0)
-            must(outbox_commit(outbox, NULL, 0, NULL, 0, removed, count, &error), &error);
+            must(outbox_commit(outbox, &(struct outbox_change){.removed = removed, .removed_count = count}, &error), &error);
         else
             usleep(100);
     }

@@ -52,7 +52,7 @@ int outbox_write_state(struct outbox *outbox, const struct outbox_state *state)
 
 void outbox_release_found(struct outbox *outbox)
 {
-    for (int which = OUTBOX_FIND; which <= OUTBOX_FIND_URGENT; which++) {
+    for (int which = OUTBOX_FIND; which <= OUTBOX_FIND_READINGS; which++) {
         if (outbox->statements[which] != NULL)
             sqlite3_reset(outbox->statements[which]);
     }
@@ -78,27 +78,32 @@ static int insert_batch(struct outbox *outbox, const struct outbox_batch *batch,
     return status;
 }
 
-struct commit {
-    const struct outbox_batch *batches;
-    size_t batch_count;
-    const uint64_t *inputs;
-    size_t input_count;
-    const int64_t *removed;
-    size_t removed_count;
-};
+static int store_readings(struct outbox *outbox, const struct outbox_change *change)
+{
+    sqlite3_stmt *statement = outbox->statements[OUTBOX_ADD_READINGS];
+    int status = change->readings_replace ? outbox_step(outbox, OUTBOX_CLEAR_READINGS) : SQLITE_OK;
+    if (status != SQLITE_OK || change->readings == NULL)
+        return status;
+    sqlite3_bind_blob64(statement, 1, change->readings, change->readings_bytes, SQLITE_STATIC);
+    status = outbox_step(outbox, OUTBOX_ADD_READINGS);
+    sqlite3_clear_bindings(statement);
+    return status;
+}
 
-static int commit_once(struct outbox *outbox, const struct commit *commit)
+static int commit_once(struct outbox *outbox, const struct outbox_change *change)
 {
     struct outbox_state state = outbox->state;
     int64_t results, bytes;
     int status = outbox_step(outbox, OUTBOX_BEGIN);
-    for (size_t i = 0; status == SQLITE_OK && i < commit->removed_count; i++) /* first: their pages serve the new batches */
-        status = outbox_remove_batch(outbox, commit->removed[i], &state, &results, &bytes);
-    for (size_t i = 0; status == SQLITE_OK && i < commit->batch_count; i++)
-        status = insert_batch(outbox, &commit->batches[i], &state);
-    if (status == SQLITE_OK && commit->input_count > 0)
-        status = outbox_take_inputs(outbox, commit->inputs, commit->input_count);
-    if (status == SQLITE_OK && commit->batch_count > 0)
+    for (size_t i = 0; status == SQLITE_OK && i < change->removed_count; i++) /* first: their pages serve the new batches */
+        status = outbox_remove_batch(outbox, change->removed[i], &state, &results, &bytes);
+    for (size_t i = 0; status == SQLITE_OK && i < change->batch_count; i++)
+        status = insert_batch(outbox, &change->batches[i], &state);
+    if (status == SQLITE_OK && change->input_count > 0)
+        status = outbox_take_inputs(outbox, change->inputs, change->input_count);
+    if (status == SQLITE_OK)
+        status = store_readings(outbox, change);
+    if (status == SQLITE_OK && change->batch_count > 0)
         status = outbox_evict_to_budget(outbox, &state);
     if (status == SQLITE_OK)
         status = outbox_write_state(outbox, &state);
@@ -111,7 +116,7 @@ static int commit_once(struct outbox *outbox, const struct commit *commit)
     }
     outbox->state = state;
     outbox->commits++;
-    outbox->taken.total += (int64_t)commit->input_count;
+    outbox->taken.total += (int64_t)change->input_count;
     return SQLITE_OK;
 }
 
@@ -132,11 +137,11 @@ static enum error_code renew(struct outbox *outbox, struct error *error)
     return ERROR_NONE;
 }
 
-static enum error_code check_numbers(const struct outbox *outbox, const struct commit *commit, struct error *error)
+static enum error_code check_numbers(const struct outbox *outbox, const struct outbox_change *change, struct error *error)
 {
     int64_t next_seq = outbox->state.next_seq;
-    for (size_t i = 0; i < commit->batch_count; i++) {
-        const struct outbox_batch *batch = &commit->batches[i];
+    for (size_t i = 0; i < change->batch_count; i++) {
+        const struct outbox_batch *batch = &change->batches[i];
         if (batch->first_seq != next_seq || batch->last_seq < batch->first_seq || batch->count <= 0)
             return error_set(error, ERROR_INTERNAL, "a batch has seq %lld to %lld where %lld was next", (long long)batch->first_seq,
                              (long long)batch->last_seq, (long long)next_seq);
@@ -145,20 +150,20 @@ static enum error_code check_numbers(const struct outbox *outbox, const struct c
     return ERROR_NONE;
 }
 
-static int64_t bytes_wanted(const struct commit *commit)
+static int64_t bytes_wanted(const struct outbox_change *change)
 {
-    int64_t bytes = 0;
-    for (size_t i = 0; i < commit->batch_count; i++)
-        bytes += (int64_t)commit->batches[i].body_bytes + 512;
+    int64_t bytes = (int64_t)change->readings_bytes;
+    for (size_t i = 0; i < change->batch_count; i++)
+        bytes += (int64_t)change->batches[i].body_bytes + 512;
     return bytes;
 }
 
-static enum error_code commit_until_done(struct outbox *outbox, const struct commit *commit, struct error *error)
+static enum error_code commit_until_done(struct outbox *outbox, const struct outbox_change *change, struct error *error)
 {
     for (int attempt = 1;; attempt++) {
         if (outbox->database == NULL) /* a former renewal failed half way */
             TRY(renew(outbox, error));
-        int status = commit_once(outbox, commit);
+        int status = commit_once(outbox, change);
         if (status == SQLITE_OK)
             return ERROR_NONE;
         enum error_code code = error_set(error, ERROR_STORAGE, "%s: %s (SQLite %d): free disk space or check the disk", outbox->path,
@@ -167,24 +172,22 @@ static enum error_code commit_until_done(struct outbox *outbox, const struct com
             return code;
         if (outbox_is_damage(status))
             TRY(renew(outbox, error));
-        else if (!outbox_is_full(outbox, status) || !outbox_make_room(outbox, bytes_wanted(commit) << (attempt / 2)))
+        else if (!outbox_is_full(outbox, status) || !outbox_make_room(outbox, bytes_wanted(change) << (attempt / 2)))
             return code;
     }
 }
 
-enum error_code outbox_commit(struct outbox *outbox, const struct outbox_batch *batches, size_t batch_count, const uint64_t *inputs,
-                              size_t input_count, const int64_t *removed, size_t removed_count, struct error *error)
+enum error_code outbox_commit(struct outbox *outbox, const struct outbox_change *change, struct error *error)
 {
-    struct commit commit = {batches, batch_count, inputs, input_count, removed, removed_count};
     outbox_release_found(outbox);
-    if (batch_count + input_count + removed_count == 0)
+    if (change->batch_count + change->input_count + change->removed_count == 0 && change->readings == NULL && !change->readings_replace)
         return ERROR_NONE;
-    if (input_count > OUTBOX_INPUTS_PER_COMMIT)
-        return error_set(error, ERROR_INTERNAL, "a commit of %zu inputs, at most %d may be", input_count, OUTBOX_INPUTS_PER_COMMIT);
-    TRY(check_numbers(outbox, &commit, error));
-    if (batch_count > 0)
-        TRY(outbox_keep_mark(outbox, batches[batch_count - 1].last_seq + 1, error));
-    TRY(commit_until_done(outbox, &commit, error));
+    if (change->input_count > OUTBOX_INPUTS_PER_COMMIT)
+        return error_set(error, ERROR_INTERNAL, "a commit of %zu inputs, at most %d may be", change->input_count, OUTBOX_INPUTS_PER_COMMIT);
+    TRY(check_numbers(outbox, change, error));
+    if (change->batch_count > 0)
+        TRY(outbox_keep_mark(outbox, change->batches[change->batch_count - 1].last_seq + 1, error));
+    TRY(commit_until_done(outbox, change, error));
     outbox_after_commit(outbox);
     return ERROR_NONE;
 }
@@ -229,6 +232,23 @@ bool outbox_find(struct outbox *outbox, int64_t from, struct outbox_batch *batch
 bool outbox_find_ranked(struct outbox *outbox, int64_t from, bool urgent, struct outbox_batch *batch_out)
 {
     return find(outbox, urgent ? OUTBOX_FIND_URGENT : OUTBOX_FIND_ORDINARY, from, batch_out);
+}
+
+bool outbox_find_readings(struct outbox *outbox, int64_t from, int64_t *number_out, const void **bytes_out, size_t *length_out)
+{
+    outbox_release_found(outbox);
+    sqlite3_stmt *statement = outbox->statements[OUTBOX_FIND_READINGS];
+    if (statement == NULL)
+        return false;
+    sqlite3_bind_int64(statement, 1, from);
+    if (sqlite3_step(statement) != SQLITE_ROW) {
+        outbox_release_found(outbox);
+        return false;
+    }
+    *number_out = sqlite3_column_int64(statement, 0);
+    *bytes_out = sqlite3_column_blob(statement, 1);
+    *length_out = *bytes_out != NULL ? (size_t)sqlite3_column_bytes(statement, 1) : 0;
+    return true;
 }
 
 int64_t outbox_next_seq(const struct outbox *outbox)

@@ -7,6 +7,7 @@
  *   batch(first_seq PRIMARY KEY, last_seq, pipeline, count, encoding, urgent, body)   state(next_seq, batches, bytes, evicted_results, ...)
  *   refused: batches that the broker refused for good, with its reason.
  *   taken: digests of the inputs committed last: a redelivered one (DUP) gets no second seq.
+ *   reading: what inputs without a result left behind, opaque to the outbox: see agent/window_log.h.
  * Budget: past bytes_max the oldest batches go first, counted; a full disk is answered by deleting the ballast file and evicting, so that
  *   the outbox always empties again. Start-up time does not depend on the backlog.
  * Threads: one at a time (the committer owns it). Errors: ERROR_STORAGE; after one, what was not committed is still the caller's. */
@@ -51,12 +52,26 @@ int64_t outbox_next_seq(const struct outbox *outbox); /* the first seq of the ne
 
 enum { OUTBOX_INPUTS_PER_COMMIT = 4096 };
 
-/* One transaction: stores the batches, notes the inputs that they answer (digests of packet id, pipeline and content; at most
- * OUTBOX_INPUTS_PER_COMMIT), removes the batches whose first_seq are in removed[]. */
-MUST_CHECK enum error_code outbox_commit(struct outbox *outbox, const struct outbox_batch *batches, size_t batch_count,
-                                         const uint64_t *inputs, size_t input_count, const int64_t *removed,
-                                         size_t removed_count, struct error *error);
+struct outbox_change {
+    const struct outbox_batch *batches; /* stored */
+    size_t batch_count;
+    const uint64_t *inputs;             /* taken with it: digests of packet id, pipeline and content; at most OUTBOX_INPUTS_PER_COMMIT */
+    size_t input_count;
+    const int64_t *removed;             /* first_seq of the batches that go */
+    size_t removed_count;
+    const void *readings;               /* a new row of `reading`; NULL: none */
+    size_t readings_bytes;
+    bool readings_replace;              /* the rows before it go */
+};
+
+/* All of it in one transaction. */
+MUST_CHECK enum error_code outbox_commit(struct outbox *outbox, const struct outbox_change *change, struct error *error);
 bool outbox_was_taken(struct outbox *outbox, uint64_t input);
+/* The inputs taken last, the oldest first, at most `max`; how many there are. */
+size_t outbox_list_taken(const struct outbox *outbox, uint64_t *inputs, size_t max);
+
+/* The first row of `reading` with a number >= from, in the order of their commits; false: none, or it cannot be read. Borrowed until the next call. */
+bool outbox_find_readings(struct outbox *outbox, int64_t from, int64_t *number_out, const void **bytes_out, size_t *length_out);
 
 /* The first stored batch with first_seq >= from; false: none. Borrowed until the next call. */
 bool outbox_find(struct outbox *outbox, int64_t from, struct outbox_batch *batch_out);

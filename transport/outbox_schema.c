@@ -25,6 +25,7 @@ static const char *const statement_texts[OUTBOX_STATEMENTS] = {
     [OUTBOX_FIND] = "SELECT " COLUMNS " FROM batch WHERE first_seq >= ?1 ORDER BY first_seq LIMIT 1",
     [OUTBOX_FIND_ORDINARY] = "SELECT " COLUMNS " FROM batch WHERE first_seq >= ?1 AND urgent = 0 ORDER BY first_seq LIMIT 1",
     [OUTBOX_FIND_URGENT] = "SELECT " COLUMNS " FROM batch WHERE first_seq >= ?1 AND urgent = 1 ORDER BY first_seq LIMIT 1",
+    [OUTBOX_FIND_READINGS] = "SELECT number, body FROM reading WHERE number >= ?1 ORDER BY number LIMIT 1",
     [OUTBOX_THIN] = "UPDATE batch SET count = ?2, encoding = ?3, body = ?4 WHERE first_seq = ?1",
     [OUTBOX_SET_STATE] = "UPDATE state SET next_seq = ?1, batches = ?2, bytes = ?3, evicted_results = ?4 WHERE id = 0",
     [OUTBOX_REFUSE] = "INSERT OR REPLACE INTO refused(" COLUMNS ", reason) SELECT " COLUMNS ", ?2 FROM batch WHERE first_seq = ?1",
@@ -36,6 +37,8 @@ static const char *const statement_texts[OUTBOX_STATEMENTS] = {
     [OUTBOX_RESTORE] = "INSERT INTO batch(" COLUMNS ") SELECT " COLUMNS " FROM refused",
     [OUTBOX_TAKE] = "INSERT OR REPLACE INTO taken(number, inputs) VALUES(?1, ?2)",
     [OUTBOX_FORGET] = "DELETE FROM taken WHERE number < ?1",
+    [OUTBOX_ADD_READINGS] = "INSERT INTO reading(body) VALUES(?1)",
+    [OUTBOX_CLEAR_READINGS] = "DELETE FROM reading",
     [OUTBOX_PAGE_COUNT] = "PRAGMA page_count",
     [OUTBOX_FREE_PAGES] = "PRAGMA freelist_count",
 };
@@ -54,9 +57,11 @@ static const char schema[] =
     "CREATE TABLE state(id INTEGER PRIMARY KEY, next_seq INTEGER NOT NULL, batches INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     "  evicted_results INTEGER NOT NULL);"
     "CREATE TABLE taken(number INTEGER PRIMARY KEY, inputs BLOB NOT NULL);"
+    "CREATE TABLE reading(number INTEGER PRIMARY KEY, body BLOB NOT NULL);"
     "INSERT INTO state VALUES(0, 1, 0, 0, 0);"
     "PRAGMA application_id = 1701078137; PRAGMA user_version = 1;"
     "COMMIT;";
+static const char later_tables[] = "CREATE TABLE IF NOT EXISTS reading(number INTEGER PRIMARY KEY, body BLOB NOT NULL)"; /* files of earlier builds lack it */
 _Static_assert(APPLICATION_ID == 1701078137 && OUTBOX_VERSION == 1, "the schema spells them out");
 
 int outbox_run(struct outbox *outbox, const char *sql)
@@ -135,7 +140,9 @@ static int begin_schema(struct outbox *outbox)
         status = read_number(outbox->database, "PRAGMA user_version", &version);
     if (status == SQLITE_OK)
         status = read_number(outbox->database, "PRAGMA application_id", &application);
-    return status == SQLITE_OK && (version != OUTBOX_VERSION || application != APPLICATION_ID) ? SQLITE_CORRUPT : status;
+    if (status == SQLITE_OK && (version != OUTBOX_VERSION || application != APPLICATION_ID))
+        return SQLITE_CORRUPT;
+    return status == SQLITE_OK && !outbox->new_file ? outbox_run(outbox, later_tables) : status;
 }
 
 int outbox_database_open(struct outbox *outbox)

@@ -71,6 +71,16 @@ bool outbox_was_taken(struct outbox *outbox, uint64_t input)
     return false;
 }
 
+size_t outbox_list_taken(const struct outbox *outbox, uint64_t *inputs, size_t max)
+{
+    const struct outbox_taken *taken = &outbox->taken;
+    int64_t remembered = taken->total > (int64_t)taken->max ? (int64_t)taken->max : taken->total;
+    size_t count = (size_t)remembered < max ? (size_t)remembered : max;
+    for (size_t i = 0; i < count; i++)
+        inputs[i] = *place_of(taken, taken->total - (int64_t)(count - i));
+    return count;
+}
+
 int outbox_read_taken(struct outbox *outbox)
 {
     struct outbox_taken *taken = &outbox->taken;

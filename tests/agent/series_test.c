@@ -16,6 +16,7 @@ static struct input *input;
 static float values[FIELDS_MOST * WINDOW_MOST];
 static const char *names[FIELDS_MOST];
 static int windows;
+static struct series_leftover left;
 static int64_t now_us;
 
 static void *memory_or_fail(size_t bytes)
@@ -54,7 +55,7 @@ static enum error_code push_bytes(const void *bytes, size_t length)
     error = (struct error){0};
     windows = -1;
     now_us += LATE_US;
-    return input_series_push(input, "sensor/1", now_us, bytes, length, &windows, &error);
+    return input_series_push(input, "sensor/1", now_us, bytes, length, &windows, &left, &error);
 }
 
 static int push(const char *text)
@@ -293,10 +294,10 @@ static void each_source_has_its_own_window(void)
     float a = 1, b = 100;
     begin(SERIES_F32LE, "x", 2, 2);
     open_input();
-    CHECK_OK(input_series_push(input, "a", 1, (uint8_t *)&a, sizeof a, &windows, &error), error);
-    CHECK_OK(input_series_push(input, "b", 2, (uint8_t *)&b, sizeof b, &windows, &error), error);
+    CHECK_OK(input_series_push(input, "a", 1, (uint8_t *)&a, sizeof a, &windows, &left, &error), error);
+    CHECK_OK(input_series_push(input, "b", 2, (uint8_t *)&b, sizeof b, &windows, &left, &error), error);
     CHECK_INTEGER(windows, 0);
-    CHECK_OK(input_series_push(input, "a", 3, (uint8_t *)&a, sizeof a, &windows, &error), error);
+    CHECK_OK(input_series_push(input, "a", 3, (uint8_t *)&a, sizeof a, &windows, &left, &error), error);
     CHECK_INTEGER(windows, 1);
     check_window((float[]){1, 1}, 2);
 }
@@ -309,12 +310,12 @@ static void beyond_the_most_sources_the_one_silent_longest_makes_room(void)
     open_input();
     for (int i = 0; i <= INPUT_SOURCES_MAX; i++) {
         snprintf(name, sizeof name, "sensor/%d", i);
-        CHECK_OK(input_series_push(input, name, 10 + i, (uint8_t *)&one, sizeof one, &windows, &error), error);
+        CHECK_OK(input_series_push(input, name, 10 + i, (uint8_t *)&one, sizeof one, &windows, &left, &error), error);
         CHECK_INTEGER(windows, 0);
     }
-    CHECK_OK(input_series_push(input, "sensor/1", 5000, (uint8_t *)&one, sizeof one, &windows, &error), error);
+    CHECK_OK(input_series_push(input, "sensor/1", 5000, (uint8_t *)&one, sizeof one, &windows, &left, &error), error);
     CHECK_INTEGER(windows, 1); /* still there */
-    CHECK_OK(input_series_push(input, "sensor/0", 5001, (uint8_t *)&one, sizeof one, &windows, &error), error);
+    CHECK_OK(input_series_push(input, "sensor/0", 5001, (uint8_t *)&one, sizeof one, &windows, &left, &error), error);
     CHECK_INTEGER(windows, 0); /* was dropped */
 }
 
@@ -350,10 +351,10 @@ static void silence_longer_than_the_gap_empties_the_window(void)
     begin(SERIES_F32LE, "x", 2, 2);
     pipeline.input.gap_us = 500;
     open_input();
-    CHECK_OK(input_series_push(input, "s", 10000, (uint8_t *)&one, sizeof one, &windows, &error), error);
-    CHECK_OK(input_series_push(input, "s", 10501, (uint8_t *)&one, sizeof one, &windows, &error), error);
+    CHECK_OK(input_series_push(input, "s", 10000, (uint8_t *)&one, sizeof one, &windows, &left, &error), error);
+    CHECK_OK(input_series_push(input, "s", 10501, (uint8_t *)&one, sizeof one, &windows, &left, &error), error);
     CHECK_INTEGER(windows, 0);
-    CHECK_OK(input_series_push(input, "s", 11001, (uint8_t *)&one, sizeof one, &windows, &error), error);
+    CHECK_OK(input_series_push(input, "s", 11001, (uint8_t *)&one, sizeof one, &windows, &left, &error), error);
     CHECK_INTEGER(windows, 1); /* 500 us are no gap */
 }
 

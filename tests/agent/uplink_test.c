@@ -100,7 +100,7 @@ static void store(struct sender *sender, int count, bool urgent, size_t bytes, b
         memset(body, ' ', bytes);
         snprintf(body, sizeof body, "%-*lld", (int)bytes, (long long)seq);
         struct outbox_batch batch = {.first_seq = seq, .last_seq = seq, .pipeline = "p", .count = 1, .urgent = urgent, .body = body, .body_bytes = bytes};
-        CHECK_OK(outbox_commit(sender->outbox, &batch, 1, NULL, 0, NULL, 0, &error), error);
+        CHECK_OK(outbox_commit(sender->outbox, &(struct outbox_change){.batches = &batch, .batch_count = 1}, &error), error);
         if (offer)
             uplink_offer(&sender->uplink, &batch);
     }
@@ -150,7 +150,7 @@ static void turn(struct sender *sender)
     struct error error;
     while (take_answer(sender, &answer)) {
         if (uplink_answered(&sender->uplink, answer.first_seq, answer.reason) == UPLINK_DELIVERED) {
-            CHECK_OK(outbox_commit(sender->outbox, NULL, 0, NULL, 0, &answer.first_seq, 1, &error), error);
+            CHECK_OK(outbox_commit(sender->outbox, &(struct outbox_change){.removed = &answer.first_seq, .removed_count = 1}, &error), error);
             sender->delivered_count++;
         }
     }

@@ -35,7 +35,8 @@ static void push(struct input *input, struct tensor *tensor, const uint8_t *byte
 {
     struct error error = {0};
     int windows = 0, seen = 0;
-    if (input_series_push(input, "source", now_us, bytes, size, &windows, &error) != ERROR_NONE) {
+    struct series_leftover left;
+    if (input_series_push(input, "source", now_us, bytes, size, &windows, &left, &error) != ERROR_NONE) {
         if (error.message[0] == '\0' || input_series_next(input, tensor))
             abort();
         return;

@@ -60,7 +60,7 @@ static enum error_code add(struct outbox *outbox, int count, size_t bytes, struc
     fill(body, bytes, first);
     struct outbox_batch batch = {.first_seq = first, .last_seq = first + count - 1, .pipeline = "line", .count = count,
                                  .encoding = OUTBOX_LZ4, .body = body, .body_bytes = bytes};
-    return outbox_commit(outbox, &batch, 1, NULL, 0, NULL, 0, error);
+    return outbox_commit(outbox, &(struct outbox_change){.batches = &batch, .batch_count = 1}, error);
 }
 
 static void check_body(const struct outbox_batch *batch)
@@ -128,7 +128,7 @@ static void removed_batches_are_gone_and_seq_never_repeats(void)
         CHECK_OK(add(outbox, 3, 500, &error), error);
         CHECK_OK(add(outbox, 3, 500, &error), error);
         int64_t removed[] = {first, first + 3, 999999};
-        CHECK_OK(outbox_commit(outbox, NULL, 0, NULL, 0, removed, 3, &error), error);
+        CHECK_OK(outbox_commit(outbox, &(struct outbox_change){.removed = removed, .removed_count = 3}, &error), error);
         CHECK(!outbox_find(outbox, 0, &batch));
         CHECK_INTEGER(statistics_of(outbox).batches, 0);
         CHECK_INTEGER(statistics_of(outbox).bytes, 0);
@@ -136,7 +136,7 @@ static void removed_batches_are_gone_and_seq_never_repeats(void)
     }
     char body[] = "x";
     struct outbox_batch wrong = {.first_seq = 5, .last_seq = 5, .pipeline = "line", .count = 1, .body = body, .body_bytes = 1};
-    CHECK_INTEGER(outbox_commit(outbox, &wrong, 1, NULL, 0, NULL, 0, &error), ERROR_INTERNAL);
+    CHECK_INTEGER(outbox_commit(outbox, &(struct outbox_change){.batches = &wrong, .batch_count = 1}, &error), ERROR_INTERNAL);
     outbox_close(outbox);
     CHECK(unlink(path) == 0);
     outbox = open_outbox(BUDGET, &set_aside); /* the file was removed by hand: numbering still goes on */
@@ -193,7 +193,7 @@ static void an_emptied_outbox_gives_its_space_back(void)
     int64_t full = bytes_on_disk();
     while (outbox_find(outbox, 0, &batch)) {
         int64_t removed = batch.first_seq;
-        CHECK_OK(outbox_commit(outbox, NULL, 0, NULL, 0, &removed, 1, &error), error);
+        CHECK_OK(outbox_commit(outbox, &(struct outbox_change){.removed = &removed, .removed_count = 1}, &error), error);
     }
     outbox_close(outbox);
     CHECK(bytes_on_disk() < full / 3);
@@ -210,7 +210,7 @@ static void a_taken_input_is_recognised_until_taken_max_others_came(void)
         uint64_t inputs[7];
         for (uint16_t i = 0; i < 7; i++)
             inputs[i] = digest_of(1 + round * 7 + i);
-        CHECK_OK(outbox_commit(outbox, NULL, 0, inputs, 7, NULL, 0, &error), error);
+        CHECK_OK(outbox_commit(outbox, &(struct outbox_change){.inputs = inputs, .input_count = 7}, &error), error);
         if (round % 4 == 3)
             outbox = reopen(outbox);
         int last = 7 + round * 7, recognised = 0;
@@ -226,7 +226,7 @@ static void a_taken_input_is_recognised_until_taken_max_others_came(void)
     uint64_t many[3 * TAKEN];
     for (uint16_t i = 0; i < 3 * TAKEN; i++)
         many[i] = digest_of(1000 + i);
-    CHECK_OK(outbox_commit(outbox, NULL, 0, many, 3 * TAKEN, NULL, 0, &error), error);
+    CHECK_OK(outbox_commit(outbox, &(struct outbox_change){.inputs = many, .input_count = 3 * TAKEN}, &error), error);
     outbox = reopen(outbox);
     CHECK(outbox_was_taken(outbox, many[3 * TAKEN - 1]));
     CHECK(outbox_was_taken(outbox, many[2 * TAKEN]));
@@ -313,7 +313,7 @@ static void a_full_disk_heals(void)
     CHECK_INTEGER(expected, 3501);
     while (outbox_find(outbox, 0, &batch)) { /* and it still empties */
         int64_t removed = batch.first_seq;
-        CHECK_OK(outbox_commit(outbox, NULL, 0, NULL, 0, &removed, 1, &error), error);
+        CHECK_OK(outbox_commit(outbox, &(struct outbox_change){.removed = &removed, .removed_count = 1}, &error), error);
     }
     unlink(filler);
     for (int i = 0; i < 200; i++)
@@ -363,7 +363,7 @@ static void a_damaged_file_works_or_is_set_aside(void)
         for (int i = 0; i < 40; i++)
             CHECK_OK(add(outbox, 5, 3000, &error), error);
         uint64_t input = digest_of(9);
-        CHECK_OK(outbox_commit(outbox, NULL, 0, &input, 1, NULL, 0, &error), error);
+        CHECK_OK(outbox_commit(outbox, &(struct outbox_change){.inputs = &input, .input_count = 1}, &error), error);
         outbox_close(outbox);
         damage(path, &random, round);
         outbox = open_outbox(BUDGET, &set_aside);
@@ -399,7 +399,9 @@ static void commit_for_ever(int reports)
         struct outbox_batch batch = {.first_seq = first, .last_seq = first + 2, .pipeline = "line", .count = 3, .body = body,
                                      .body_bytes = sizeof body};
         uint64_t input = digest_of((int)first);
-        if (outbox_commit(outbox, &batch, 1, &input, 1, &removed, removed > 0, &error) != ERROR_NONE)
+        struct outbox_change change = {.batches = &batch, .batch_count = 1, .inputs = &input, .input_count = 1, .removed = &removed,
+                                       .removed_count = removed > 0};
+        if (outbox_commit(outbox, &change, &error) != ERROR_NONE)
             _exit(3);
         struct promise promise = {.next_seq = outbox_next_seq(outbox)};
         if (write(reports, &promise, sizeof promise) != sizeof promise)

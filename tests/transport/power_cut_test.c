@@ -55,7 +55,9 @@ static void commit(struct outbox *outbox, unsigned *random)
         removed[removed_count++] = oldest++;
     uint64_t input = input_of(model.commits);
     struct error error;
-    CHECK_INTEGER(outbox_commit(outbox, batches, batch_count, &input, 1, removed, removed_count, &error), ERROR_NONE);
+    struct outbox_change change = {.batches = batches, .batch_count = batch_count, .inputs = &input, .input_count = 1, .removed = removed,
+                                   .removed_count = removed_count};
+    CHECK_INTEGER(outbox_commit(outbox, &change, &error), ERROR_NONE);
     model.commits++;
     model.next_seq[model.commits] = next;
     model.oldest[model.commits] = oldest;
