@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { SETTINGS_BYTES = 16 * 1024, FLUSH_INTERVAL_US = 2000000, GOODBYE_WAIT_US = 1000000 };
+enum { SETTINGS_BYTES = 16 * 1024, FLUSH_INTERVAL_US = 2000000, GOODBYE_WAIT_US = 2000000 };
 enum { PACKET_IDS = UINT16_MAX }; /* no broker has more underway, however little it minds the Receive Maximum */
 
 static const char lost_status[] = "{\"state\":\"offline\",\"reason\":\"lost\"}";
@@ -112,6 +112,7 @@ enum error_code agent_new(struct config *config, struct agent **agent_out, struc
     struct job_pool_limits limits = {.deliveries = {QOS0_INPUTS_MAX, most_inputs(config)},
                                      .bytes = config->agent.input_bytes_max};
     job_pool_init(&agent->pool, &limits);
+    pthread_mutex_init(&agent->intake_lock, NULL);
     events_init(&agent->events);
     enum error_code code = ERROR_NONE;
     if (mkdir(config->agent.state_dir, 0750) == 0)
@@ -292,13 +293,21 @@ static enum error_code start_workers(struct agent *agent, struct error *error)
     return ERROR_NONE;
 }
 
+/* Once this has returned, no input is being handed out. */
+static void set_accepting(struct agent *agent, bool accepting)
+{
+    pthread_mutex_lock(&agent->intake_lock);
+    agent->accepting = accepting;
+    pthread_mutex_unlock(&agent->intake_lock);
+}
+
 enum error_code agent_start(struct agent *agent, struct error *error)
 {
     TRY(open_outbox(agent, error));
     TRY(start_workers(agent, error));
     /* upstream first: a link that is up early delivers what a former run left */
     TRY(open_link(agent, LINK_UPSTREAM, error));
-    atomic_store(&agent->accepting, true);
+    set_accepting(agent, true);
     TRY(open_link(agent, LINK_LOCAL, error));
     committer_set_links(agent->committer, agent->links[LINK_LOCAL].link, agent->links[LINK_UPSTREAM].link);
     TRY(committer_start(agent->committer, error));
@@ -306,27 +315,31 @@ enum error_code agent_start(struct agent *agent, struct error *error)
     return ERROR_NONE;
 }
 
+/* Publishes "stopped" as soon as there is a connection; true: it has arrived, or there is none to say it to. */
+static bool has_said_goodbye(struct agent_link *end)
+{
+    struct link_statistics statistics;
+    if (end->link == NULL || !agent_uses(end->agent, end->role) || atomic_load(&end->goodbye_sent))
+        return true;
+    link_get_statistics(end->link, &statistics);
+    if (statistics.connected && !end->goodbye_begun) {
+        status_publish(end->agent, end->role, "offline", "stopped");
+        end->goodbye_begun = true;
+    }
+    return !statistics.connected && !statistics.connecting;
+}
+
+/* A broker that has our CONNECT has our Last Will too, and "lost" would be what it says of an agent that leaves before the answer: it is waited for. */
 static void say_goodbye(struct agent *agent)
 {
-    int waiting = 0;
-    for (int role = 0; role < LINK_COUNT; role++) {
-        struct agent_link *end = &agent->links[role];
-        struct link_statistics statistics;
-        if (end->link == NULL || !agent_uses(agent, (enum link_role)role))
-            continue;
-        link_get_statistics(end->link, &statistics);
-        if (!statistics.connected)
-            continue;
-        status_publish(agent, (enum link_role)role, "offline", "stopped");
-        waiting |= 1 << role;
-    }
     int64_t give_up_us = clock_monotonic_us() + GOODBYE_WAIT_US;
     struct timespec pause = {.tv_nsec = 5000000};
-    while (waiting != 0 && clock_monotonic_us() < give_up_us) {
-        for (int role = 0; role < LINK_COUNT; role++) {
-            if (atomic_load(&agent->links[role].goodbye_sent))
-                waiting &= ~(1 << role);
-        }
+    for (;;) {
+        bool said = true;
+        for (int role = 0; role < LINK_COUNT; role++)
+            said = has_said_goodbye(&agent->links[role]) && said;
+        if (said || clock_monotonic_us() >= give_up_us)
+            return;
         nanosleep(&pause, NULL);
     }
 }
@@ -340,7 +353,7 @@ static void drop_commands(struct agent *agent)
 
 void agent_stop(struct agent *agent)
 {
-    atomic_store(&agent->accepting, false);
+    set_accepting(agent, false);
     for (int i = 0; i < agent->worker_count; i++)
         worker_stop(&agent->workers[i]);
     agent->worker_count = 0;
@@ -376,6 +389,7 @@ void agent_free(struct agent *agent)
     cache_close(agent->cache);
     queue_deinit(&agent->commands);
     job_pool_deinit(&agent->pool);
+    pthread_mutex_destroy(&agent->intake_lock);
     events_deinit(&agent->events);
     config_close(agent->config);
     free(agent);

@@ -32,6 +32,7 @@ struct agent_link {
     struct link *link;
     atomic_bool announce;        /* connected since the last tick: publish the birth message */
     atomic_bool goodbye_sent;
+    bool goodbye_begun;          /* main thread */
 };
 
 struct command {
@@ -55,7 +56,8 @@ struct agent {
     struct events events;
     struct agent_link links[LINK_COUNT];
     struct queue commands;       /* of struct command */
-    atomic_bool accepting;       /* false: messages are given back unread, the broker keeps them */
+    pthread_mutex_t intake_lock; /* held while an input is handed out; guards: */
+    bool accepting;              /* false: messages are given back unread, the broker keeps them */
     bool same_broker;            /* local and upstream are one: status and commands go over one link */
     bool reload_wanted;
     bool reload_reply_wanted;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The way in: a message becomes a delivery and one job per pipeline whose topics it matches. Runs in the link's callback: nothing here
- * waits. Inputs at QoS 1 are bounded by the Receive Maximum, and where the broker disregards it by refusing (link.h); at QoS 0 by
+ * waits, but for a stop of the agent that says that it takes no more: then no input is half handed out while the workers end. Inputs at QoS 1 are bounded by the Receive Maximum, and where the broker disregards it by refusing (link.h); at QoS 0 by
  * QOS0_INPUTS_MAX, beyond which they are dropped and counted, which is what QoS 0 promises. */
 #include "agent/internal.h"
 #include "agent/topic.h"
@@ -119,8 +119,11 @@ bool subscriber_on_message(struct link_message *message, void *context)
     struct agent_link *end = context;
     if (control_takes(end->agent, message->topic))
         return take_command(end, message);
-    if (end->role == LINK_LOCAL && atomic_load(&end->agent->accepting))
-        return take_input(end->agent, message);
-    link_message_release(message); /* stopping: never acknowledged, so the broker keeps it */
-    return true;
+    struct agent *agent = end->agent;
+    pthread_mutex_lock(&agent->intake_lock);
+    bool accepting = end->role == LINK_LOCAL && agent->accepting, taken = accepting && take_input(agent, message);
+    pthread_mutex_unlock(&agent->intake_lock);
+    if (!accepting)
+        link_message_release(message); /* stopping: never acknowledged, so the broker keeps it */
+    return taken || !accepting;
 }

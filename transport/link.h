@@ -80,7 +80,7 @@ struct link_options {
 };
 
 struct link_statistics {
-    bool connected;
+    bool connected, connecting;
     uint64_t connects, messages_in, messages_out, bytes_in, bytes_out;
     uint64_t overruns;            /* connections ended because more arrived than the owner could take */
     int send_window;              /* publications that may be in flight: min of ours and the broker's Receive Maximum */
@@ -90,7 +90,8 @@ struct link_statistics {
 };
 
 MUST_CHECK enum error_code link_open(const struct link_options *options, struct link **link_out, struct error *error);
-/* Publishes nothing more, disconnects in order (no Last Will), waits for callbacks to end. NULL is fine. */
+/* Publishes nothing more, disconnects in order (no Last Will), waits for callbacks to end. A connection that is being made is waited for, 2 s at most:
+ * the broker may have our Last Will already. NULL is fine. */
 void link_close(struct link *link);
 
 /* ERROR_LINK: not connected or the window is full; the publication was not taken. Copies what it needs. */

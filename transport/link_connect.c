@@ -446,6 +446,17 @@ static void expect_answer(struct link *link)
     pthread_mutex_unlock(&link->lock);
 }
 
+/* Until the connection that is being made is there, or will not be. */
+static void wait_for_connection(struct link *link)
+{
+    int64_t give_up = clock_monotonic_us() + ANSWER_WAIT_US;
+    struct timespec until = {.tv_sec = give_up / SECOND_US, .tv_nsec = give_up % SECOND_US * 1000};
+    pthread_mutex_lock(&link->lock);
+    while (link->phase == LINK_CONNECTING && link->event == LINK_NOTHING && clock_monotonic_us() < give_up)
+        pthread_cond_timedwait(&link->wake, &link->lock, &until);
+    pthread_mutex_unlock(&link->lock);
+}
+
 static void wait_for_answer(struct link *link)
 {
     int64_t give_up = clock_monotonic_us() + ANSWER_WAIT_US;
@@ -586,6 +597,7 @@ void *link_thread(void *argument)
         pthread_mutex_lock(&link->lock);
     }
     pthread_mutex_unlock(&link->lock);
+    wait_for_connection(link);
     disconnect_in_order(link);
     drop_handle(link);
     return NULL;

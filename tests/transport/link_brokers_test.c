@@ -222,6 +222,24 @@ static void the_next_of_several_addresses_is_used_and_the_first_one_comes_back(v
     broker_remove(&second);
 }
 
+/* A broker has the Last Will with the CONNECT: without a DISCONNECT it would send it. */
+static void a_close_while_a_connection_is_made_disconnects_in_order(void)
+{
+    struct scripted_broker broker = {.connack_delay_ms = 300};
+    struct owner owner = {0};
+    scripted_start(&broker);
+    struct link_statistics statistics;
+    char url[64];
+    open_link(&owner, (const char *[]){url_of(url, broker.port)}, 1, 30);
+    CHECK(reaches(&broker.connects, 1));
+    link_get_statistics(owner.link, &statistics);
+    CHECK(statistics.connecting && !statistics.connected);
+    link_close(owner.link);
+    CHECK(reaches(&broker.disconnects, 1));
+    CHECK_INTEGER(atomic_load(&owner.connected), 0);
+    scripted_stop(&broker);
+}
+
 static void a_session_that_the_broker_lost_is_subscribed_anew(void)
 {
     static const char *const filter = "t/#";
@@ -260,6 +278,7 @@ int main(int count, char **arguments)
         CASE(brokers_that_send_each_other_their_clients_are_met_with_patience),
         CASE(a_reference_to_something_that_is_no_host_is_ignored),
         CASE(a_broker_that_refuses_us_is_not_asked_again_soon),
+        CASE(a_close_while_a_connection_is_made_disconnects_in_order),
         CASE(a_session_that_the_broker_lost_is_subscribed_anew),
         CASE(the_next_of_several_addresses_is_used_and_the_first_one_comes_back),
         {0}});

@@ -17,7 +17,8 @@ struct scripted_broker {
     int port, listener, socket;                  /* socket: of the present connection */
     pthread_t thread;
     atomic_bool ending;
-    atomic_int connects, pings, publications;
+    atomic_int connects, pings, publications, disconnects;
+    int connack_delay_ms;
     atomic_int keep_alive_s;                     /* of the last CONNECT */
     uint8_t connack_reason;
     uint8_t connack_properties[128];             /* encoded, without their length */
@@ -88,6 +89,7 @@ static inline bool scripted_answer(struct scripted_broker *broker, int socket)
     case 0x10:
         atomic_store(&broker->keep_alive_s, body[8] << 8 | body[9]);
         atomic_fetch_add(&broker->connects, 1);
+        broker_pause_ms(broker->connack_delay_ms);
         scripted_connack(broker, socket);
         return broker->connack_reason == 0;
     case 0x30:
@@ -103,7 +105,8 @@ static inline bool scripted_answer(struct scripted_broker *broker, int socket)
         atomic_fetch_add(&broker->pings, 1);
         scripted_send(socket, (uint8_t[]){0xd0, 0}, 2);
         return true;
-    default: return (type & 0xf0) != 0xe0;
+    case 0xe0: atomic_fetch_add(&broker->disconnects, 1); return false;
+    default: return true;
     }
 }
 
