@@ -28,14 +28,6 @@ struct model {
     uint64_t macs;
 };
 
-/* Both ways of running a layer are timed before one is chosen; one sample can be anything, the lowest of a few is not. First alone, then
- * shared, so that helpers are awake when they are timed; the first run of each is not counted. */
-enum { TRIALS_OF_A_KIND = 5, TRIALS = 2 * TRIALS_OF_A_KIND };
-
-struct trial {
-    int64_t alone_ns, shared_ns;   /* lowest so far */
-};
-
 struct run {
     const struct model *model;
     void **data;                   /* by value */
@@ -43,8 +35,11 @@ struct run {
     void *block;
     struct threads *threads;       /* NULL: the caller's alone */
     void *helper_scratch;          /* scratch_bytes for each thread but the caller's */
-    struct trial *trials;          /* by node; kept while threads != NULL */
-    int trial;                     /* runs done so far, up to TRIALS */
+    /* While threads != NULL: what tells which layers are shared. Lowest so far, which a busy moment spoils only until the next look. */
+    int64_t *alone_ns;             /* by node */
+    int64_t hand_over_ns;
+    bool *shared;                  /* by node; in alone_ns's memory */
+    uint32_t runs;                 /* done so far */
 };
 
 struct parts {
@@ -281,7 +276,7 @@ void run_free(struct run *run)
 {
     if (run == NULL)
         return;
-    free(run->trials);
+    free(run->alone_ns);
     free(run->helper_scratch);
     free(run->block);
     free(run->inputs);
@@ -329,11 +324,6 @@ static bool is_divisible(const struct operation *operation)
     return operation->execute_parts != NULL && operation->parts > 1;
 }
 
-static bool is_shared(const struct run *run, int32_t n)
-{
-    return run->threads != NULL && is_divisible(&run->model->operations[n]) && run->trials[n].shared_ns < run->trials[n].alone_ns;
-}
-
 static int64_t now_ns(void)
 {
     struct timespec now;
@@ -341,29 +331,35 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* One run alone or shared, every layer timed. */
-static void execute_trial(struct run *run)
+/* Each participant does as many parts as the one that has most; the layer must win twice what handing over costs. */
+static bool pays_to_share(const struct run *run, int32_t n)
+{
+    const struct operation *operation = &run->model->operations[n];
+    if (!is_divisible(operation) || run->hand_over_ns == INT64_MAX)
+        return false;
+    int64_t count = threads_count(run->threads), most = (operation->parts + count - 1) / count;
+    double expected = (double)run->alone_ns[n] * (double)most / (double)operation->parts;
+    return expected + 2 * (double)run->hand_over_ns < (double)run->alone_ns[n];
+}
+
+/* One run alone, every layer timed: the 1st, 2nd, 4th, 8th, ... run, so that what was measured badly is found out, ever more rarely. */
+static void execute_timed(struct run *run)
 {
     const struct model *model = run->model;
-    bool shared = run->trial >= TRIALS_OF_A_KIND, counts = run->trial % TRIALS_OF_A_KIND != 0;
-    int64_t start = now_ns();
+    int64_t hand_over = threads_hand_over_ns(run->threads), start = now_ns();
+    run->hand_over_ns = hand_over < run->hand_over_ns ? hand_over : run->hand_over_ns;
     for (int32_t n = 0; n < model->graph.node_count; n++) {
-        const struct operation *operation = &model->operations[n];
-        if (shared && is_divisible(operation))
-            execute_shared(run, operation);
-        else
-            execute_alone(run, operation);
-        int64_t end = now_ns(), *lowest = shared ? &run->trials[n].shared_ns : &run->trials[n].alone_ns;
-        if (counts && end - start < *lowest)
-            *lowest = end - start;
+        execute_alone(run, &model->operations[n]);
+        int64_t end = now_ns();
+        run->alone_ns[n] = end - start < run->alone_ns[n] ? end - start : run->alone_ns[n];
+        run->shared[n] = pays_to_share(run, n);
         start = end;
     }
-    run->trial++;
 }
 
 static void execute_node(struct run *run, int32_t n)
 {
-    if (is_shared(run, n))
+    if (run->threads != NULL && run->shared[n])
         execute_shared(run, &run->model->operations[n]);
     else
         execute_alone(run, &run->model->operations[n]);
@@ -387,8 +383,9 @@ static void shrink_bounded(struct run *run)
 
 void run_execute(struct run *run)
 {
-    if (run->threads != NULL && run->trial < TRIALS) {
-        execute_trial(run);
+    run->runs += run->threads != NULL && run->runs < UINT32_MAX;
+    if (run->threads != NULL && (run->runs & (run->runs - 1)) == 0) {
+        execute_timed(run);
     } else {
         for (int32_t n = 0; n < run->model->graph.node_count; n++)
             execute_node(run, n);
@@ -415,20 +412,22 @@ enum error_code run_set_threads(struct run *run, struct threads *threads, struct
         run->threads = NULL;
         return ERROR_NONE;
     }
-    struct trial *trials = calloc(count + 1, sizeof *trials);
+    int64_t *alone_ns = calloc(count + 1, sizeof *alone_ns + sizeof *run->shared);
     void *scratch = aligned_alloc(ARENA_ALIGNMENT, helpers * model->scratch_bytes + ARENA_ALIGNMENT);
-    if (trials == NULL || scratch == NULL) {
-        free(trials);
+    if (alone_ns == NULL || scratch == NULL) {
+        free(alone_ns);
         free(scratch);
         return error_set(error, ERROR_LIMIT, "no memory for %zu threads of %zu bytes of scratch", helpers, model->scratch_bytes);
     }
     for (size_t n = 0; n < count; n++)
-        trials[n] = (struct trial){INT64_MAX, INT64_MAX};
-    free(run->trials);
+        alone_ns[n] = INT64_MAX;
+    free(run->alone_ns);
     free(run->helper_scratch);
-    run->trials = trials;
+    run->alone_ns = alone_ns;
+    run->shared = (bool *)(alone_ns + count);
+    run->hand_over_ns = INT64_MAX;
     run->helper_scratch = scratch;
     run->threads = threads;
-    run->trial = 0;
+    run->runs = 0;
     return ERROR_NONE;
 }

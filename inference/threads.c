@@ -2,6 +2,7 @@
 #include "inference/threads.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ struct work {
     threads_function *function;
     void *context;
     struct work *next_open;
+    int processor;               /* the caller's */
     atomic_int helpers;          /* inside now; the caller leaves when it is 0 and the work is off the list */
     uint64_t joined;             /* participants that are taken, by bit; guarded by the pool's lock */
     int range_count;
@@ -41,6 +43,7 @@ struct threads {
     atomic_int posted;           /* counts works, and the wish to stop: what helpers look at while they spin */
     bool stopping;
     int sleeping, started;
+    cpu_set_t processors;        /* where helpers may run */
     struct helper helpers[];     /* [works * (count - 1)] */
 };
 
@@ -119,6 +122,17 @@ static struct work *join(struct threads *threads, int *participant)
     return best;
 }
 
+/* Where all processors have other work, the system often wakes a helper on its caller's: there it would only take the caller's time, and wait
+ * for it. From then on it may run anywhere else. False: there is no other processor. */
+static bool leave_processor(const struct threads *threads, int processor)
+{
+    if (processor < 0 || sched_getcpu() != processor)
+        return true;
+    cpu_set_t others = threads->processors;
+    CPU_CLR(processor, &others);
+    return CPU_COUNT(&others) > 0 && pthread_setaffinity_np(pthread_self(), sizeof others, &others) == 0;
+}
+
 static void *helper_main(void *argument)
 {
     struct helper *helper = argument;
@@ -130,7 +144,7 @@ static void *helper_main(void *argument)
         work = join(threads, &participant);
         int seen = atomic_load_explicit(&threads->posted, memory_order_relaxed);
         pthread_mutex_unlock(&threads->lock);
-        if (work != NULL)
+        if (work != NULL && leave_processor(threads, work->processor))
             take_parts(work, participant);
         bool posted = work != NULL || spin(&threads->posted, seen, false);
         pthread_mutex_lock(&threads->lock);
@@ -190,6 +204,7 @@ void threads_run(struct threads *threads, threads_function *function, void *cont
     struct work work; /* its ranges are filled as far as they are used */
     work.function = function;
     work.context = context;
+    work.processor = sched_getcpu();
     atomic_init(&work.helpers, 0);
     work.joined = 0;
     work.range_count = parts < count ? (int)parts : count;
@@ -200,6 +215,38 @@ void threads_run(struct threads *threads, threads_function *function, void *cont
     open_work(threads, &work);
     take_parts(&work, 0);
     close_work(threads, &work);
+}
+
+/* Two parts that wait for each other, for a while. */
+struct meeting {
+    atomic_int arrived;
+    atomic_bool helped;
+};
+
+static void meet(void *context, int64_t first, int64_t last, int participant)
+{
+    struct meeting *meeting = context;
+    (void)first;
+    (void)last;
+    if (participant != 0)
+        atomic_store_explicit(&meeting->helped, true, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&meeting->arrived, 1, memory_order_acq_rel) == 0)
+        spin(&meeting->arrived, 2, true);
+}
+
+int64_t threads_hand_over_ns(struct threads *threads)
+{
+    int64_t lowest = INT64_MAX;
+    for (int i = 0; i < THREADS_TRIES && threads_count(threads) > 1; i++) {
+        struct meeting meeting;
+        atomic_init(&meeting.arrived, 0);
+        atomic_init(&meeting.helped, false);
+        int64_t start = now_ns();
+        threads_run(threads, meet, &meeting, 2);
+        int64_t taken = now_ns() - start;
+        lowest = atomic_load_explicit(&meeting.helped, memory_order_relaxed) && taken < lowest ? taken : lowest;
+    }
+    return lowest;
 }
 
 int threads_count(const struct threads *threads)
@@ -216,6 +263,8 @@ enum error_code threads_new(int count, int works, struct threads **threads_out, 
     if (threads == NULL)
         return error_set(error, ERROR_LIMIT, "no memory for %d threads", count);
     threads->count = count;
+    if (sched_getaffinity(0, sizeof threads->processors, &threads->processors) != 0)
+        CPU_ZERO(&threads->processors); /* more than the set has room for: a helper on its caller's processor then does nothing */
     pthread_mutex_init(&threads->lock, NULL);
     pthread_cond_init(&threads->work_came, NULL);
     pthread_cond_init(&threads->helper_left, NULL);

@@ -30,4 +30,9 @@ int threads_count(const struct threads *threads); /* NULL: 1 */
 /* Returns when all parts are done. Any thread may call, not from within a part. */
 void threads_run(struct threads *threads, threads_function *function, void *context, int64_t parts);
 
+/* What it costs to share work: the lowest time of a few works that end when a helper has joined. INT64_MAX: no helper came in time, as all
+ * have other work, or no processor. Takes at most THREADS_TRIES * 2 * THREADS_SPIN_NS, if the system lets the caller run. */
+enum { THREADS_TRIES = 4 };
+int64_t threads_hand_over_ns(struct threads *threads);
+
 #endif

@@ -157,17 +157,17 @@ enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kerne
     return ERROR_NONE;
 }
 
-void packed_8_run(const struct packed_8 *packed, int count, const struct byte_rows *tiles, int64_t out_stride)
+void packed_8_run(const struct packed_8 *packed, int count, const struct byte_rows *tiles, int64_t out_stride, int64_t first, int64_t last)
 {
     const struct byte_kernels *kernels = packed->kernels;
     struct byte_tile tile = packed->tile;
-    tile.panel = packed->panels;
+    tile.panel = packed->panels + (size_t)first * packed->panel_bytes;
     tile.out_stride = out_stride;
     for (int i = 0; packed->weight_zero != 0 && i < count; i++)
         kernels->sum_rows(tiles[i].inputs, tiles[i].rows, tile.distances, packed->taps, packed->depth, (uint8_t)tile.flips, -packed->weight_zero,
                           tiles[i].offsets);
-    for (int64_t c = 0; c < packed->columns; c += kernels->columns, tile.panel += packed->panel_bytes) {
-        int64_t left = packed->columns - c;
+    for (int64_t p = first; p < last; p++, tile.panel += packed->panel_bytes) {
+        int64_t c = p * kernels->columns, left = packed->columns - c;
         tile.width = left <= kernels->narrow_columns ? kernels->narrow_columns : kernels->columns;
         tile.columns = left < tile.width ? (int32_t)left : tile.width;
         tile.first_column = c;

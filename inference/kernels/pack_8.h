@@ -34,8 +34,12 @@ MUST_CHECK enum error_code pack_8(struct packed_8 *packed, const struct byte_ker
                                   const int32_t *bias, int64_t first, int64_t columns, int64_t taps, int64_t depth, const int64_t *distances,
                                   struct error *error);
 
-/* All columns of `count` tiles: a panel's weights serve all of them in turn. */
-void packed_8_run(const struct packed_8 *packed, int count, const struct byte_rows *tiles, int64_t out_stride);
+/* The columns of panels first .. last - 1 of `count` tiles: a panel's weights serve all of them in turn. */
+void packed_8_run(const struct packed_8 *packed, int count, const struct byte_rows *tiles, int64_t out_stride, int64_t first, int64_t last);
+static inline int64_t packed_8_panels(const struct packed_8 *packed)
+{
+    return (packed->columns + packed->kernels->columns - 1) / packed->kernels->columns;
+}
 
 /* Results of a layer: factors of channels first .. first + channels - 1, range and zero point in u8 form. Neither exact nor bounded yet. */
 MUST_CHECK enum error_code pack_8_results(struct byte_results *results, struct arena *arena, const struct node *node, const struct value *input,

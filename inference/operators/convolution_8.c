@@ -3,7 +3,10 @@
  * Convolution of bytes as a matrix product of windows (kernels/bytes.h): a row of the product is a result pixel, given by a pointer to its
  * window's first input; the kernel positions (taps) lie at the same distances in every window. For that, inputs that need padding are copied
  * into a frame of zero points first: what this costs is won back many times, as no tap is looked at for its own sake, and a kernel row whose
- * pixels follow each other is one tap. */
+ * pixels follow each other is one tap.
+ *
+ * Threads share blocks of tiles or, where the weights are what is large, blocks of panels: each then reads a part of them. A block of
+ * tiles fills the lines of the frame that it reads. */
 #include "inference/kernels/pack_8.h"
 #include "inference/operators/families.h"
 
@@ -12,6 +15,10 @@
 enum {
     BLOCK_BYTES = 96 << 10, /* inputs of tiles that share one pass over a panel: they stay in the second-level cache */
     BLOCK_TILES = 32,
+    WEIGHTS_SHARED_MAX = 512 << 10, /* bytes of weights that each of several threads reads without harm */
+    PARTS_WANTED = 16,      /* enough for threads to end at about the same time */
+    FRAMED_PARTS_WANTED = 8,
+    PART_MACS_MIN = 1000000, /* about 2 us */
 };
 
 struct convolution_8 {
@@ -24,21 +31,27 @@ struct convolution_8 {
     bool framed, merged, direct; /* merged: a kernel row is a tap; direct: results lie as their inputs do (1x1, stride 1) */
     uint8_t zero;
     int block_tiles;
+    int64_t tiles, panels, blocks; /* of an image; blocks are what threads share */
+    bool by_panels;              /* they are blocks of panels; else of tiles */
     size_t table_bytes, offsets_bytes; /* of a block, in scratch; the frame follows */
 };
 
-static void fill_frame(const struct convolution_8 *convolution, const uint8_t *input, uint8_t *frame)
+/* The frame's lines first .. last - 1. */
+static void fill_frame(const struct convolution_8 *convolution, const uint8_t *input, uint8_t *frame, int64_t first, int64_t last)
 {
     size_t row = (size_t)(convolution->image_width * convolution->channels), frame_row = (size_t)(convolution->width * convolution->channels);
     size_t left = (size_t)(convolution->spatial.pad[1] * convolution->channels), right = frame_row - left - row;
-    memset(frame, convolution->zero, (size_t)convolution->spatial.pad[0] * frame_row);
-    frame += (size_t)convolution->spatial.pad[0] * frame_row;
-    for (int32_t y = 0; y < convolution->image_height; y++, frame += frame_row) {
+    frame += (size_t)first * frame_row;
+    for (int64_t line = first; line < last; line++, frame += frame_row) {
+        int64_t y = line - convolution->spatial.pad[0];
+        if (y < 0 || y >= convolution->image_height) {
+            memset(frame, convolution->zero, frame_row);
+            continue;
+        }
         memset(frame, convolution->zero, left);
         memcpy(frame + left, input + (size_t)y * row, row);
         memset(frame + left + row, convolution->zero, right);
     }
-    memset(frame, convolution->zero, (size_t)convolution->spatial.pad[2] * frame_row);
 }
 
 static void point_pixels(const struct convolution_8 *convolution, const uint8_t *image, int64_t first, int rows, const uint8_t **table)
@@ -64,45 +77,95 @@ static void point_windows(const struct convolution_8 *convolution, const uint8_t
     }
 }
 
-/* Tiles first .. last - 1 of `tiles`; all have the same number of rows, or one less. */
-static void run_tiles(const struct convolution_8 *convolution, int64_t group, const uint8_t *image, uint8_t *output, int64_t first, int64_t last,
-                      int64_t tiles, void *scratch)
+/* Tiles of an image and panels of a group: first .. last - 1. */
+struct piece {
+    int64_t first_tile, last_tile, first_panel, last_panel;
+};
+
+/* All tiles of an image have the same number of rows, or one less. */
+static int64_t tile_start(const struct convolution_8 *convolution, int64_t tile)
 {
-    const struct packed_8 *packed = &convolution->groups[group];
-    int64_t pixels = (int64_t)convolution->out_height * convolution->out_width, rows = pixels / tiles, longer = pixels % tiles;
+    int64_t pixels = (int64_t)convolution->out_height * convolution->out_width, rows = pixels / convolution->tiles, longer = pixels % convolution->tiles;
+    return tile * rows + (tile < longer ? tile : longer);
+}
+
+static void run_piece(const struct convolution_8 *convolution, int64_t group, const struct piece *piece, const uint8_t *image, uint8_t *output, void *scratch)
+{
     const uint8_t **tables = scratch;
     int32_t *offsets = (int32_t *)(void *)((char *)scratch + convolution->table_bytes);
     struct byte_rows block[BLOCK_TILES];
-    for (int64_t tile = first; tile < last;) {
+    for (int64_t tile = piece->first_tile, pixel = tile_start(convolution, tile); tile < piece->last_tile;) {
         int count = 0;
-        for (; count < convolution->block_tiles && tile < last; count++, tile++) {
-            int64_t pixel = tile * rows + (tile < longer ? tile : longer);
-            block[count] = (struct byte_rows){.inputs = tables + count * BYTE_ROWS_MAX, .rows = (int)rows + (tile < longer),
+        for (; count < convolution->block_tiles && tile < piece->last_tile; count++) {
+            int64_t end = tile_start(convolution, ++tile);
+            block[count] = (struct byte_rows){.inputs = tables + count * BYTE_ROWS_MAX, .rows = (int)(end - pixel),
                                               .offsets = offsets + count * BYTE_ROWS_MAX, .out = output + pixel * convolution->out_channels};
             if (convolution->direct)
                 point_pixels(convolution, image, pixel, block[count].rows, tables + count * BYTE_ROWS_MAX);
             else
                 point_windows(convolution, image, pixel, block[count].rows, tables + count * BYTE_ROWS_MAX);
+            pixel = end;
         }
-        packed_8_run(packed, count, block, convolution->out_channels);
+        packed_8_run(&convolution->groups[group], count, block, convolution->out_channels, piece->first_panel, piece->last_panel);
     }
 }
 
-static void convolution_8_execute(const struct operation *operation, void *const *data, void *scratch)
+/* Lines of the frame that the windows of some tiles reach. */
+static void fill_lines(const struct convolution_8 *convolution, const struct piece *piece, const uint8_t *input, uint8_t *frame)
+{
+    const struct spatial *s = &convolution->spatial;
+    int64_t first = tile_start(convolution, piece->first_tile) / convolution->out_width;
+    int64_t last = (tile_start(convolution, piece->last_tile) - 1) / convolution->out_width;
+    fill_frame(convolution, input, frame, first * s->stride[0], last * s->stride[0] + (s->kernel[0] - 1) * s->dilation[0] + 1);
+}
+
+/* Parts lie in the order image, block. */
+static void convolution_8_parts(const struct operation *operation, void *const *data, void *scratch, int64_t first, int64_t last)
 {
     const struct convolution_8 *convolution = operation->prepared;
     const uint8_t *input = operation_input_data(operation, data, 0);
     uint8_t *output = operation_output_data(operation, data, 0), *frame = (uint8_t *)scratch + convolution->table_bytes + convolution->offsets_bytes;
-    int64_t pixels = (int64_t)convolution->out_height * convolution->out_width;
+    int64_t out_bytes = (int64_t)convolution->out_height * convolution->out_width * convolution->out_channels;
     int64_t image_bytes = (int64_t)convolution->image_height * convolution->image_width * convolution->channels;
-    int64_t rows = convolution->groups[0].kernels->rows, tiles = (pixels + rows - 1) / rows;
-    for (int32_t n = 0; n < convolution->batch; n++, input += image_bytes, output += pixels * convolution->out_channels) {
+    for (int64_t n = first / convolution->blocks; n * convolution->blocks < last; n++) {
+        int64_t begin = first - n * convolution->blocks, end = last - n * convolution->blocks;
+        begin = begin > 0 ? begin : 0;
+        end = end < convolution->blocks ? end : convolution->blocks;
+        struct piece piece = {0, convolution->tiles, 0, convolution->panels};
+        int64_t all = convolution->by_panels ? convolution->panels : convolution->tiles;
+        *(convolution->by_panels ? &piece.first_panel : &piece.first_tile) = all * begin / convolution->blocks;
+        *(convolution->by_panels ? &piece.last_panel : &piece.last_tile) = all * end / convolution->blocks;
+        const uint8_t *image = input + n * image_bytes;
         if (convolution->framed)
-            fill_frame(convolution, input, frame);
+            fill_lines(convolution, &piece, image, frame);
         for (int64_t g = 0; g < convolution->group_count; g++)
-            run_tiles(convolution, g, (convolution->framed ? frame : input) + g * convolution->group_depth, output + g * convolution->group_columns, 0,
-                      tiles, tiles, scratch);
+            run_piece(convolution, g, &piece, (convolution->framed ? frame : image) + g * convolution->group_depth,
+                      output + n * out_bytes + g * convolution->group_columns, scratch);
     }
+}
+
+/* By shape alone. An even number, where there are many: two threads then end together. */
+static void choose_parts(struct operation *operation, struct convolution_8 *convolution)
+{
+    const struct packed_8 *packed = &convolution->groups[0];
+    int64_t pixels = (int64_t)convolution->out_height * convolution->out_width, rows = packed->kernels->rows;
+    int64_t wanted = convolution->framed ? FRAMED_PARTS_WANTED : PARTS_WANTED;
+    convolution->blocks = 1;
+    if (pixels == 0 || convolution->batch == 0) /* no parts */
+        return;
+    int64_t blocks = (int64_t)(operation->macs / (uint64_t)convolution->batch) / PART_MACS_MIN;
+    convolution->tiles = (pixels + rows - 1) / rows;
+    if (blocks > 1 && convolution->tiles > 1 && convolution->tiles < pixels)
+        convolution->tiles += convolution->tiles % 2;
+    convolution->panels = packed_8_panels(packed);
+    size_t weight_bytes = packed->panel_bytes * (size_t)convolution->panels;
+    convolution->by_panels = convolution->group_count == 1 && convolution->panels > 1 &&
+                             (weight_bytes > WEIGHTS_SHARED_MAX || convolution->tiles < convolution->panels);
+    int64_t most = convolution->by_panels ? convolution->panels : convolution->tiles;
+    blocks = blocks < wanted ? blocks : wanted;
+    blocks = blocks < most ? blocks : most;
+    convolution->blocks = blocks < 1 ? 1 : blocks > 2 ? blocks - blocks % 2 : blocks;
+    operation->parts = convolution->batch * convolution->blocks;
 }
 
 static enum error_code pack_groups(const struct operation *operation, struct convolution_8 *convolution, struct arena *arena, struct error *error)
@@ -184,7 +247,8 @@ enum error_code convolution_8_prepare(struct operation *operation, struct arena 
     TRY(pack_groups(operation, convolution, arena, error));
     size_scratch(operation, convolution);
     operation->macs = (uint64_t)shape_elements(&output->shape) * (uint64_t)(weights->shape.dims[1] * (int64_t)weights->shape.dims[2] * weights->shape.dims[3]);
+    choose_parts(operation, convolution);
     operation->prepared = convolution;
-    operation->execute = convolution_8_execute;
+    operation->execute_parts = convolution_8_parts;
     return ERROR_NONE;
 }

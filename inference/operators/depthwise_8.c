@@ -3,13 +3,13 @@
  * Depthwise convolution of bytes, weights [KH, KW, O]. Input rows are copied one by one into a ring of padded rows, turned into u8 on the
  * way and, for a horizontal stride s, split into s phases (pixels 0, s, 2 s, ...; 1, s + 1, ...), so that every tap of a row of results is
  * dense and no tap lies outside. The kernel takes taps in groups of four (kernels/bytes.h): a kernel row is a group where it has up to
- * four taps that follow each other vertically without gaps; else the taps are grouped as they come. */
+ * four taps that follow each other vertically without gaps; else the taps are grouped as they come. Threads share blocks of result rows. */
 #include "inference/kernels/pack_8.h"
 #include "inference/operators/families.h"
 
 #include <string.h>
 
-enum { STRIDE_MAX = 16, NINE_BITS_MAX = 254 };
+enum { STRIDE_MAX = 16, NINE_BITS_MAX = 254, PARTS_WANTED = 16, PART_MACS_MIN = 250000 /* about 2 us */ };
 
 struct depthwise_8 {
     const struct byte_kernels *kernels;
@@ -19,6 +19,7 @@ struct depthwise_8 {
     int64_t channels, taps;
     int32_t height, width, out_height, out_width, batch;
     int32_t row_pixels, ring_rows, lines;
+    int64_t blocks;                   /* of an image: what threads share */
     int64_t phase_pixel[STRIDE_MAX];  /* where a phase begins in a padded row, in pixels */
     size_t row_bytes, quads_bytes;
     const uint8_t *padding;           /* a padded row of zero points */
@@ -129,16 +130,29 @@ static void run_lines(const struct depthwise_8 *depthwise, const uint8_t *image,
     }
 }
 
-static void depthwise_8_execute(const struct operation *operation, void *const *data, void *scratch)
+/* Parts lie in the order image, block of rows. */
+static void depthwise_8_parts(const struct operation *operation, void *const *data, void *scratch, int64_t first, int64_t last)
 {
     const struct depthwise_8 *depthwise = operation->prepared;
-    const uint8_t *image = operation_input_data(operation, data, 0);
+    const uint8_t *input = operation_input_data(operation, data, 0);
     uint8_t *output = operation_output_data(operation, data, 0);
-    for (int32_t n = 0; n < depthwise->batch; n++) {
-        run_lines(depthwise, image, output, 0, depthwise->out_height, scratch);
-        image += (int64_t)depthwise->height * depthwise->width * depthwise->channels;
-        output += (int64_t)depthwise->out_height * depthwise->out_width * depthwise->channels;
+    int64_t blocks = depthwise->blocks, rows = depthwise->out_height;
+    for (int64_t n = first / blocks; n * blocks < last; n++) {
+        int64_t begin = first > n * blocks ? first - n * blocks : 0, end = last - n * blocks < blocks ? last - n * blocks : blocks;
+        run_lines(depthwise, input + n * depthwise->height * depthwise->width * depthwise->channels,
+                  output + n * rows * depthwise->out_width * depthwise->channels, (int32_t)(rows * begin / blocks), (int32_t)(rows * end / blocks), scratch);
     }
+}
+
+/* By shape alone: parts of a little less than two calls of the kernel, so that its rows serve as many lines as without parts. */
+static void choose_parts(struct operation *operation, struct depthwise_8 *depthwise)
+{
+    int64_t parts = depthwise->batch > 0 ? (int64_t)operation->macs / PART_MACS_MIN / depthwise->batch : 0;
+    int64_t most = depthwise->lines > 1 ? depthwise->out_height / (2 * depthwise->lines - 1) : depthwise->out_height / 2;
+    parts = parts < PARTS_WANTED ? parts : PARTS_WANTED;
+    parts = parts < most ? parts : most;
+    depthwise->blocks = parts < 1 ? 1 : parts > 2 ? parts - parts % 2 : parts;
+    operation->parts = depthwise->batch * depthwise->blocks;
 }
 
 static size_t align(size_t bytes)
@@ -246,7 +260,8 @@ enum error_code depthwise_8_prepare(struct operation *operation, struct arena *a
     depthwise->call.channels = depthwise->channels;
     depthwise->call.out_stride = depthwise->call.length;
     operation->macs = (uint64_t)shape_elements(&output->shape) * (uint64_t)depthwise->taps;
+    choose_parts(operation, depthwise);
     operation->prepared = depthwise;
-    operation->execute = depthwise_8_execute;
+    operation->execute_parts = depthwise_8_parts;
     return ERROR_NONE;
 }

@@ -6,6 +6,8 @@
 #include "inference/kernels/fixed_point.h"
 #include "inference/operators/families.h"
 
+enum { PARTS_WANTED = 16, PART_BYTES = 100000 /* of windows: about 2 us */ };
+
 struct pool_8 {
     const struct byte_kernels *kernels;
     struct spatial spatial;
@@ -103,33 +105,37 @@ static void inside_columns(const struct pool_8 *pool, int32_t *first, int32_t *l
     *last = *last < pool->out_width ? *last : pool->out_width;
 }
 
-static void pool_8_execute(const struct operation *operation, void *const *data, void *scratch)
+static void pool_row(const struct pool_8 *pool, const uint8_t *image, int32_t y, uint8_t *out, void *scratch)
 {
-    const struct pool_8 *pool = operation->prepared;
     const struct spatial *s = &pool->spatial;
-    const uint8_t *image = operation_input_data(operation, data, 0);
-    uint8_t *out = operation_output_data(operation, data, 0);
     int64_t *clipped = (int64_t *)(void *)((char *)scratch + pool->sums_bytes);
-    int32_t first, last, reach = (s->kernel[0] - 1) * s->dilation[0];
+    int32_t first, last, top = y * s->stride[0] - s->pad[0];
     inside_columns(pool, &first, &last);
-    for (int32_t n = 0; n < pool->batch; n++, image += (int64_t)pool->height * pool->width * pool->channels) {
-        for (int32_t y = 0; y < pool->out_height; y++) {
-            int32_t top = y * s->stride[0] - s->pad[0];
-            bool row_inside = top >= 0 && top + reach < pool->height;
-            for (int32_t x = 0, pixels; x < pool->out_width; x += pixels, out += (int64_t)pixels * pool->channels) {
-                int32_t left = x * s->stride[1] - s->pad[1];
-                bool inside = row_inside && x >= first && x < last;
-                pixels = inside ? last - x : 1;
-                if (inside) {
-                    pool_pixels(pool, image + ((int64_t)top * pool->width + left) * pool->channels, pool->distances, pool->window, pixels,
-                                (int32_t)pool->window, scratch, out);
-                } else {
-                    int64_t count = clip_window(pool, top, left, clipped);
-                    pool_pixels(pool, image, clipped, count, 1, divisor(pool, top, left), scratch, out);
-                }
-            }
+    bool row_inside = top >= 0 && top + (s->kernel[0] - 1) * s->dilation[0] < pool->height;
+    for (int32_t x = 0, pixels; x < pool->out_width; x += pixels, out += (int64_t)pixels * pool->channels) {
+        int32_t left = x * s->stride[1] - s->pad[1];
+        bool inside = row_inside && x >= first && x < last;
+        pixels = inside ? last - x : 1;
+        if (inside) {
+            pool_pixels(pool, image + ((int64_t)top * pool->width + left) * pool->channels, pool->distances, pool->window, pixels,
+                        (int32_t)pool->window, scratch, out);
+        } else {
+            int64_t count = clip_window(pool, top, left, clipped);
+            pool_pixels(pool, image, clipped, count, 1, divisor(pool, top, left), scratch, out);
         }
     }
+}
+
+/* Parts are blocks of result rows of all images together. */
+static void pool_8_parts(const struct operation *operation, void *const *data, void *scratch, int64_t first, int64_t last)
+{
+    const struct pool_8 *pool = operation->prepared;
+    const uint8_t *input = operation_input_data(operation, data, 0);
+    uint8_t *out = operation_output_data(operation, data, 0);
+    int64_t rows = (int64_t)pool->batch * pool->out_height;
+    for (int64_t row = rows * first / operation->parts; row < rows * last / operation->parts; row++)
+        pool_row(pool, input + row / pool->out_height * pool->height * pool->width * pool->channels, (int32_t)(row % pool->out_height),
+                 out + row * pool->out_width * pool->channels, scratch);
 }
 
 enum error_code pool_8_prepare(struct operation *operation, struct arena *arena, const struct spatial *spatial, bool average, struct error *error)
@@ -161,7 +167,11 @@ enum error_code pool_8_prepare(struct operation *operation, struct arena *arena,
     }
     pool->sums_bytes = ((size_t)dims[3] * sizeof(int32_t) + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
     operation->scratch_bytes = pool->sums_bytes + (size_t)pool->window * sizeof *distances;
+    int64_t parts = shape_elements(&out->shape) * pool->window / PART_BYTES, row_count = (int64_t)dims[0] * pool->out_height;
+    parts = parts < PARTS_WANTED ? parts : PARTS_WANTED;
+    parts = parts < row_count ? parts : row_count;
+    operation->parts = parts < 1 ? 1 : parts;
     operation->prepared = pool;
-    operation->execute = pool_8_execute;
+    operation->execute_parts = pool_8_parts;
     return ERROR_NONE;
 }

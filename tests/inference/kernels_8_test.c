@@ -286,7 +286,7 @@ static void execute(const struct graph *graph, struct graph *arena_owner, const 
     void *scratch = aligned_alloc(ARENA_ALIGNMENT, (operation.scratch_bytes / ARENA_ALIGNMENT + 1) * ARENA_ALIGNMENT);
     CHECK(scratch != NULL);
     memset(scratch, 0xA5, operation.scratch_bytes);
-    operation.execute(&operation, data, scratch);
+    operation_execute(&operation, data, scratch);
     free(scratch);
 }
 
