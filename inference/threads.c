@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { CACHE_LINE = 64, PAUSES_PER_LOOK_AT_CLOCK = 32 };
@@ -36,13 +37,14 @@ struct helper {
 };
 
 struct threads {
-    int count;
-    pthread_mutex_t lock;        /* guards all below but what is atomic */
-    pthread_cond_t work_came, helper_left;
+    _Alignas(CACHE_LINE) pthread_mutex_t lock; /* guards all below but what is atomic; in one line with what else each work needs */
     struct work *open;           /* works that others may join */
     atomic_int posted;           /* counts works, and the wish to stop: what helpers look at while they spin */
+    int sleeping;
+    pthread_cond_t work_came, helper_left;
     bool stopping;
-    int sleeping, started;
+    int count, started;
+    atomic_int waiting;          /* callers that sleep until their helpers have left */
     cpu_set_t processors;        /* where helpers may run */
     struct helper helpers[];     /* [works * (count - 1)] */
 };
@@ -80,17 +82,18 @@ static bool spin(atomic_int *value, int other, bool wanted)
     }
 }
 
+/* Half of what a range has left at a time: neighbouring parts done at once cost less, and the last ones are small enough to end together. */
 static void take_parts(struct work *work, int participant)
 {
     for (int i = 0; i < work->range_count; i++) {
         struct range *range = &work->ranges[(participant + i) % work->range_count];
-        for (;;) {
-            if (atomic_load_explicit(&range->next, memory_order_relaxed) >= range->end)
-                break;
-            int64_t part = atomic_fetch_add_explicit(&range->next, 1, memory_order_relaxed);
-            if (part >= range->end)
-                break;
-            work->function(work->context, part, part + 1, participant);
+        int64_t part = atomic_load_explicit(&range->next, memory_order_relaxed);
+        while (part < range->end) {
+            int64_t last = part + (range->end - part + 1) / 2;
+            if (!atomic_compare_exchange_weak_explicit(&range->next, &part, last, memory_order_relaxed, memory_order_relaxed))
+                continue; /* `part` is what another one left */
+            work->function(work->context, part, last, participant);
+            part = atomic_load_explicit(&range->next, memory_order_relaxed);
         }
     }
 }
@@ -146,10 +149,11 @@ static void *helper_main(void *argument)
         pthread_mutex_unlock(&threads->lock);
         if (work != NULL && leave_processor(threads, work->processor))
             take_parts(work, participant);
+        bool caller_waits = work != NULL && atomic_fetch_sub(&work->helpers, 1) == 1 && atomic_load(&threads->waiting) > 0; /* `work` may be gone now */
         bool posted = work != NULL || spin(&threads->posted, seen, false);
         pthread_mutex_lock(&threads->lock);
-        if (work != NULL && atomic_fetch_sub_explicit(&work->helpers, 1, memory_order_release) == 1)
-            pthread_cond_broadcast(&threads->helper_left); /* from here on `work` may be gone */
+        if (caller_waits)
+            pthread_cond_broadcast(&threads->helper_left);
         while (!posted && atomic_load_explicit(&threads->posted, memory_order_relaxed) == seen) {
             threads->sleeping++;
             pthread_cond_wait(&threads->work_came, &threads->lock);
@@ -189,8 +193,10 @@ static void close_work(struct threads *threads, struct work *work)
     if (spin(&work->helpers, 0, true))
         return;
     pthread_mutex_lock(&threads->lock);
-    while (atomic_load_explicit(&work->helpers, memory_order_acquire) != 0)
+    atomic_fetch_add(&threads->waiting, 1);
+    while (atomic_load(&work->helpers) != 0)
         pthread_cond_wait(&threads->helper_left, &threads->lock);
+    atomic_fetch_sub(&threads->waiting, 1);
     pthread_mutex_unlock(&threads->lock);
 }
 
@@ -259,13 +265,19 @@ enum error_code threads_new(int count, int works, struct threads **threads_out, 
     if (count < 1 || count > THREADS_MAX || works < 1 || works > THREADS_MAX)
         return error_set(error, ERROR_LIMIT, "%d threads for each of %d: expected 1 to %d", count, works, THREADS_MAX);
     int helpers = works * (count - 1);
-    struct threads *threads = calloc(1, sizeof *threads + (size_t)helpers * sizeof(struct helper));
+    size_t bytes = (sizeof(struct threads) + (size_t)helpers * sizeof(struct helper) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    struct threads *threads = aligned_alloc(CACHE_LINE, bytes);
     if (threads == NULL)
         return error_set(error, ERROR_LIMIT, "no memory for %d threads", count);
+    memset(threads, 0, bytes);
     threads->count = count;
     if (sched_getaffinity(0, sizeof threads->processors, &threads->processors) != 0)
         CPU_ZERO(&threads->processors); /* more than the set has room for: a helper on its caller's processor then does nothing */
-    pthread_mutex_init(&threads->lock, NULL);
+    pthread_mutexattr_t spinning; /* held for a few instructions: others look a few times before they sleep */
+    pthread_mutexattr_init(&spinning);
+    pthread_mutexattr_settype(&spinning, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&threads->lock, &spinning);
+    pthread_mutexattr_destroy(&spinning);
     pthread_cond_init(&threads->work_came, NULL);
     pthread_cond_init(&threads->helper_left, NULL);
     for (int i = 0; i < helpers; i++) {

@@ -16,6 +16,8 @@
 
 enum { LAYERS = 600, GUARDED_BYTES = 1 << 20 };
 
+static int64_t parts_seen; /* most that a layer was cut into */
+
 static uint64_t random_state;
 
 static uint32_t random_bits(void)
@@ -285,8 +287,18 @@ static void execute(const struct graph *graph, struct graph *arena_owner, const 
     }
     void *scratch = aligned_alloc(ARENA_ALIGNMENT, (operation.scratch_bytes / ARENA_ALIGNMENT + 1) * ARENA_ALIGNMENT);
     CHECK(scratch != NULL);
-    memset(scratch, 0xA5, operation.scratch_bytes);
-    operation_execute(&operation, data, scratch);
+    if (operation.execute_parts == NULL || random_bits() % 2 == 0) {
+        memset(scratch, 0xA5, operation.scratch_bytes);
+        operation_execute(&operation, data, scratch);
+    } else { /* as threads do: parts in any order, a few at a time, with scratch that another part has left */
+        for (int64_t last = operation.parts, first; last > 0; last = first) {
+            first = last - random_between(1, 3);
+            first = first < 0 ? 0 : first;
+            memset(scratch, 0xA5, operation.scratch_bytes);
+            operation.execute_parts(&operation, data, scratch, first, last);
+        }
+    }
+    parts_seen = operation.execute_parts != NULL && operation.parts > parts_seen ? operation.parts : parts_seen;
     free(scratch);
 }
 
@@ -352,6 +364,8 @@ static void try_layers(void (*make)(struct graph *graph), int count)
         compare_variants(&graph, seed, layer);
         graph_deinit(&graph);
     }
+    printf("at most %lld parts\n", (long long)parts_seen);
+    parts_seen = 0;
 }
 
 static void convolutions_give_the_same_bytes(void)

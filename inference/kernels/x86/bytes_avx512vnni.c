@@ -88,15 +88,17 @@ static void gemm(struct byte_tile *tile)
         run(tile);
 }
 
+/* Whole vectors as long as what they write too much belongs to pixels that are still to come; only the last pixels end exactly. */
 static void copy(uint8_t *target, const uint8_t *source, int64_t pixels, int64_t bytes, int64_t step, uint8_t flip)
 {
     __m512i flips = _mm512_set1_epi8((char)flip);
     __mmask64 rest = (1ull << (bytes % 64)) - 1;
+    int64_t whole = (bytes + 63) / 64 * 64, exact = bytes > 0 ? (whole + bytes - 1) / bytes : 1;
     for (int64_t p = 0; p < pixels; p++, target += bytes, source += step) {
         int64_t i = 0;
-        for (; i + 64 <= bytes; i += 64)
+        for (int64_t end = p < pixels - exact ? whole : bytes - bytes % 64; i < end; i += 64)
             _mm512_storeu_si512(target + i, _mm512_xor_si512(_mm512_loadu_si512(source + i), flips));
-        if (rest != 0)
+        if (rest != 0 && p >= pixels - exact)
             _mm512_mask_storeu_epi8(target + i, rest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(rest, source + i), flips));
     }
 }
