@@ -289,6 +289,8 @@ static void print_value(const struct graph *graph, int32_t index, FILE *file)
     for (int i = 0; i < value->shape.rank; i++)
         fprintf(file, "%s%s%" PRId32, i > 0 ? "," : "", value->bounded && value->bound_axis == i ? "<=" : "", value->shape.dims[i]);
     fputc(']', file);
+    if (value->placed)
+        fprintf(file, "@v%" PRId32 "+%" PRId32, value->host, value->host_channel);
 }
 
 void graph_print(const struct graph *graph, FILE *file)

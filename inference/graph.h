@@ -152,6 +152,8 @@ struct value {
     bool shape_known;             /* false: until shape inference has been here */
     bool bounded;                 /* its extent along bound_axis is known by a run only; shape states the most that it can be */
     int32_t bound_axis, bound_count; /* bound_count: the i64 value that holds the actual extent */
+    bool placed;                  /* lies inside `host`: its pixels' channels from host_channel on; only the concat that makes the host reads it */
+    int32_t host, host_channel;
     struct quantization quantization;
     const void *data;             /* constant, dense; NULL: computed at run time, or a graph input */
     const void *given;            /* graph input: what the caller says it will hold; becomes data where it must be known. Else NULL */

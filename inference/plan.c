@@ -34,6 +34,13 @@ static void find_lives(const struct graph *graph, struct block *blocks)
                 blocks[node->inputs[i]].last = n;
         }
     }
+    for (int32_t v = 0; v < graph->value_count; v++) {
+        const struct value *value = &graph->values[v];
+        if (!value->placed || blocks[v].first < 0)
+            continue;
+        blocks[v].bytes = 0;
+        blocks[value->host].first = blocks[v].first < blocks[value->host].first ? blocks[v].first : blocks[value->host].first;
+    }
     for (int32_t i = 0; i < graph->input_count; i++) {
         struct block *block = &blocks[graph->inputs[i]];
         *block = (struct block){.value = graph->inputs[i], .last = graph->node_count, .bytes = value_bytes(&graph->values[graph->inputs[i]]), .shares = -1};
@@ -139,6 +146,11 @@ enum error_code plan_make(struct graph *graph, const struct operation *operation
             root = blocks[root].shares;
         if (root != v)
             plan.offsets[v] = plan.offsets[root];
+    }
+    for (int32_t v = 0; v < graph->value_count; v++) {
+        const struct value *value = &graph->values[v];
+        if (value->placed && plan.offsets[value->host] != SIZE_MAX)
+            plan.offsets[v] = plan.offsets[value->host] + (size_t)value->host_channel * dtype_bytes(value->dtype);
     }
     free(own);
     free(blocks);

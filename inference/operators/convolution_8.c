@@ -24,7 +24,7 @@ enum {
 struct convolution_8 {
     struct packed_8 *groups;     /* [group_count] */
     int64_t group_count, group_depth, group_columns;
-    int32_t height, width, channels, out_height, out_width, out_channels, batch; /* height, width: of the frame where there is one */
+    int32_t height, width, channels, out_height, out_width, out_pitch, batch; /* height, width: of the frame where there is one */
     struct spatial spatial;
     int64_t *distances;          /* [taps] */
     int32_t image_height, image_width;
@@ -99,14 +99,14 @@ static void run_piece(const struct convolution_8 *convolution, int64_t group, co
         for (; count < convolution->block_tiles && tile < piece->last_tile; count++) {
             int64_t end = tile_start(convolution, ++tile);
             block[count] = (struct byte_rows){.inputs = tables + count * BYTE_ROWS_MAX, .rows = (int)(end - pixel),
-                                              .offsets = offsets + count * BYTE_ROWS_MAX, .out = output + pixel * convolution->out_channels};
+                                              .offsets = offsets + count * BYTE_ROWS_MAX, .out = output + pixel * convolution->out_pitch};
             if (convolution->direct)
                 point_pixels(convolution, image, pixel, block[count].rows, tables + count * BYTE_ROWS_MAX);
             else
                 point_windows(convolution, image, pixel, block[count].rows, tables + count * BYTE_ROWS_MAX);
             pixel = end;
         }
-        packed_8_run(&convolution->groups[group], count, block, convolution->out_channels, piece->first_panel, piece->last_panel);
+        packed_8_run(&convolution->groups[group], count, block, convolution->out_pitch, piece->first_panel, piece->last_panel);
     }
 }
 
@@ -125,7 +125,7 @@ static void convolution_8_parts(const struct operation *operation, void *const *
     const struct convolution_8 *convolution = operation->prepared;
     const uint8_t *input = operation_input_data(operation, data, 0);
     uint8_t *output = operation_output_data(operation, data, 0), *frame = (uint8_t *)scratch + convolution->table_bytes + convolution->offsets_bytes;
-    int64_t out_bytes = (int64_t)convolution->out_height * convolution->out_width * convolution->out_channels;
+    int64_t out_bytes = (int64_t)convolution->out_height * convolution->out_width * convolution->out_pitch;
     int64_t image_bytes = (int64_t)convolution->image_height * convolution->image_width * convolution->channels;
     for (int64_t n = first / convolution->blocks; n * convolution->blocks < last; n++) {
         int64_t begin = first - n * convolution->blocks, end = last - n * convolution->blocks;
@@ -237,7 +237,7 @@ enum error_code convolution_8_prepare(struct operation *operation, struct arena 
     *convolution = (struct convolution_8){
         .groups = groups, .group_count = spatial->groups, .group_depth = in[3] / spatial->groups, .group_columns = out[3] / spatial->groups,
         .batch = in[0], .height = in[1] + pad[0] + pad[2], .width = in[2] + pad[1] + pad[3], .image_height = in[1], .image_width = in[2],
-        .channels = in[3], .out_height = out[1], .out_width = out[2], .out_channels = out[3], .spatial = *spatial,
+        .channels = in[3], .out_height = out[1], .out_width = out[2], .out_pitch = operation_output_pitch(operation), .spatial = *spatial,
         .framed = (pad[0] | pad[1] | pad[2] | pad[3]) != 0, .merged = spatial->groups == 1 && spatial->dilation[1] == 1,
         .zero = (uint8_t)input->quantization.zero_point[0]};
     convolution->direct = spatial->kernel[0] == 1 && spatial->kernel[1] == 1 && spatial->stride[0] == 1 && spatial->stride[1] == 1 && !convolution->framed;

@@ -24,7 +24,7 @@ enum {
 struct convolution_f32 {
     struct panels_f32 *groups;        /* [group_count] */
     int64_t group_count, group_depth, group_columns;
-    int32_t height, width, channels, out_width, out_channels;
+    int32_t height, width, channels, out_width, out_channels, out_pitch;
     struct spatial spatial;
     int64_t batch, pixels;            /* images, and result pixels of one */
     bool direct;                      /* 1x1, stride 1, no padding: rows follow each other */
@@ -107,8 +107,8 @@ static int64_t tile_start(const struct convolution_f32 *layer, int64_t tile)
 static void run_tile(const struct convolution_f32 *layer, const struct panels_f32 *panels, const struct place *place, int64_t tile,
                      const float *const *table, int64_t first_panel, int64_t last_panel)
 {
-    int64_t first = tile_start(layer, tile), at = first * layer->out_channels;
-    panels_f32_run(panels, first_panel, last_panel, (int)(tile_start(layer, tile + 1) - first), table, place->output + at, layer->out_channels,
+    int64_t first = tile_start(layer, tile), at = first * layer->out_pitch;
+    panels_f32_run(panels, first_panel, last_panel, (int)(tile_start(layer, tile + 1) - first), table, place->output + at, layer->out_pitch,
                    place->residual != NULL ? place->residual + at : NULL);
 }
 
@@ -157,7 +157,7 @@ static void convolution_f32_parts(const struct operation *operation, void *const
         int64_t panel_block = part % layer->panel_blocks, block = part / layer->panel_blocks % layer->blocks;
         int64_t group = part / (layer->panel_blocks * layer->blocks) % layer->group_count;
         int64_t image = part / (layer->panel_blocks * layer->blocks * layer->group_count);
-        int64_t out_at = image * layer->pixels * layer->out_channels + group * layer->group_columns;
+        int64_t out_at = image * layer->pixels * layer->out_pitch + group * layer->group_columns;
         place.input = input + image * layer->height * layer->width * layer->channels + group * layer->group_depth;
         place.output = output + out_at;
         place.residual = residual != NULL ? residual + out_at : NULL;
@@ -271,6 +271,7 @@ enum error_code convolution_f32_prepare(struct operation *operation, struct aren
         return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");
     *layer = (struct convolution_f32){.group_count = s->groups, .batch = in[0], .height = in[1], .width = in[2], .channels = in[3],
                                       .out_width = out[2], .out_channels = out[3], .spatial = *s, .pixels = (int64_t)out[1] * out[2]};
+    layer->out_pitch = operation_output_pitch(operation);
     layer->group_depth = layer->channels / s->groups;
     layer->group_columns = layer->out_channels / s->groups;
     bool unpadded = (s->pad[0] | s->pad[1] | s->pad[2] | s->pad[3]) == 0, one = s->kernel[0] == 1 && s->kernel[1] == 1;
@@ -286,7 +287,8 @@ enum error_code fully_connected_f32_prepare(struct operation *operation, struct 
     if (layer == NULL)
         return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");
     *layer = (struct convolution_f32){.group_count = 1, .batch = 1, .height = 1, .width = out[0], .channels = weights[1], .out_width = out[0],
-                                      .out_channels = weights[0], .pixels = out[0], .group_depth = weights[1], .group_columns = weights[0],
+                                      .out_channels = weights[0], .out_pitch = weights[0], .pixels = out[0],
+                                      .group_depth = weights[1], .group_columns = weights[0],
                                       .direct = true, .run = 1, .spatial = {.kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}, .groups = 1}};
     return finish_layer(operation, layer, arena, error);
 }

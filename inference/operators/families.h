@@ -54,6 +54,13 @@ static inline void *operation_output_data(const struct operation *operation, voi
     return data[operation->node->outputs[index]];
 }
 
+/* Elements from one pixel of result 0, [N, H, W, C], to the next: C, or what the tensor has in which it lies (value.placed). */
+static inline int32_t operation_output_pitch(const struct operation *operation)
+{
+    const struct value *output = operation_output(operation, 0);
+    return output->placed ? operation->graph->values[output->host].shape.dims[3] : output->shape.dims[3];
+}
+
 /* Product of dims[from..to-1]. */
 static inline int64_t dims_product(const struct shape *shape, int from, int to)
 {

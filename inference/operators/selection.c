@@ -41,7 +41,7 @@ struct concat {
     int64_t outer, row_bytes; /* rows of the result */
     size_t *run_bytes;       /* of each input */
     uint8_t (*tables)[256];  /* requantisation of each input, where scales differ; NULL: none do */
-    bool *translate;
+    bool *translate, *placed; /* placed: it lies there already */
 };
 
 static void translate_runs(const uint8_t table[256], const char *from, char *to, int64_t to_step, int64_t count, int64_t bytes)
@@ -60,10 +60,10 @@ static void concat_execute(const struct operation *operation, void *const *data,
     for (int32_t i = 0; i < operation->node->input_count; i++) {
         const char *from = operation_input_data(operation, data, i);
         int64_t run = (int64_t)concat->run_bytes[i];
-        if (!concat->translate[i])
-            copy_runs(from, run, to, concat->row_bytes, concat->outer, run);
-        else
+        if (concat->translate[i])
             translate_runs(concat->tables[i], from, to, concat->row_bytes, concat->outer, run);
+        else if (!concat->placed[i])
+            copy_runs(from, run, to, concat->row_bytes, concat->outer, run);
         to += run;
     }
 }
@@ -95,24 +95,29 @@ enum error_code concat_prepare(struct operation *operation, struct arena *arena,
     struct concat *concat = arena_allocate(arena, sizeof *concat);
     if (concat != NULL) {
         concat->run_bytes = arena_allocate_array(arena, count, sizeof *concat->run_bytes);
-        concat->translate = arena_allocate_array(arena, count, sizeof *concat->translate);
+        concat->translate = arena_allocate_array(arena, 2 * count, sizeof *concat->translate);
         concat->tables = arena_allocate_array(arena, out->quantization.count == 1 ? count : 0, sizeof *concat->tables);
     }
     if (concat == NULL || concat->run_bytes == NULL || concat->translate == NULL || concat->tables == NULL)
         return operator_fail(node, ERROR_LIMIT, error, "no memory");
-    int axis = node->attributes.axis.axis;
+    concat->placed = concat->translate + count;
+    int axis = node->attributes.axis.axis, left = node->input_count;
     concat->outer = dims_product(&out->shape, 0, axis);
     for (int32_t i = 0; i < node->input_count; i++) {
         const struct value *in = operation_input(operation, i);
         concat->run_bytes[i] = (size_t)dims_product(&in->shape, axis, in->shape.rank) * dtype_bytes(in->dtype);
         concat->row_bytes += (int64_t)concat->run_bytes[i];
         concat->translate[i] = !same_scale(in, out);
+        concat->placed[i] = in->placed;
+        left -= in->placed;
         bool bytes = dtype_bytes(in->dtype) == 1 && dtype_bytes(out->dtype) == 1;
         if (concat->translate[i] ? in->quantization.count != 1 || out->quantization.count != 1 || !bytes : in->dtype != out->dtype)
             return operator_fail(node, ERROR_UNSUPPORTED, error, "inputs of different quantisation");
         if (concat->translate[i])
             fill_table(in, out, concat->tables[i]);
     }
+    if (left == 0)
+        concat->outer = 0;
     operation->prepared = concat;
     operation->execute = concat_execute;
     return ERROR_NONE;

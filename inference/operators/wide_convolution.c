@@ -49,8 +49,9 @@ static void wide_convolution_execute(const struct operation *operation, void *co
         for (int64_t p = 0; p < (int64_t)out->dims[1] * out->dims[2]; p++) {
             for (int32_t c = 0; c < out->dims[3]; c++) {
                 int32_t sum = sum_pixel(operation, wide, input, (int32_t)(p / out->dims[2]), (int32_t)(p % out->dims[2]), c);
-                *output++ = byte_result(&wide->results, c, sum);
+                output[c] = byte_result(&wide->results, c, sum);
             }
+            output += operation_output_pitch(operation);
         }
     }
 }

@@ -26,7 +26,7 @@ struct winograd {
     struct float_epilogue epilogue;
     int tile, window;            /* m; n * n */
     int32_t height, width, out_height, out_width, pad_top, pad_left;
-    int64_t channels, columns, panel_count, panel_columns, tiles_across, tiles; /* tiles: of an image */
+    int64_t channels, columns, out_pitch, panel_count, panel_columns, tiles_across, tiles; /* tiles: of an image */
     int64_t block_tiles, blocks, block_panels, panel_blocks;
     size_t input_floats, product_floats; /* of scratch */
 };
@@ -52,7 +52,7 @@ static void point_results(const struct winograd *layer, float *image, int64_t ti
     for (int32_t y = top; y < top + layer->tile; y++) {
         for (int32_t x = left; x < left + layer->tile; x++) {
             bool inside = y < layer->out_height && x < layer->out_width;
-            *outputs++ = inside ? image + ((int64_t)y * layer->out_width + x) * layer->columns + column : spare;
+            *outputs++ = inside ? image + ((int64_t)y * layer->out_width + x) * layer->out_pitch + column : spare;
         }
     }
 }
@@ -114,7 +114,7 @@ static void winograd_parts(const struct operation *operation, void *const *data,
     float *output = operation_output_data(operation, data, 0);
     for (int64_t part = first; part < last; part++) {
         int64_t image = part / (layer->blocks * layer->panel_blocks);
-        int64_t out_at = image * layer->out_height * layer->out_width * layer->columns;
+        int64_t out_at = image * layer->out_height * layer->out_width * layer->out_pitch;
         run_block(operation, layer, input + image * layer->height * layer->width * layer->channels, residual != NULL ? residual + out_at : NULL,
                   output + out_at, scratch, part / layer->panel_blocks % layer->blocks, part % layer->panel_blocks);
     }
@@ -184,7 +184,8 @@ enum error_code winograd_prepare(struct operation *operation, struct arena *aren
         return operator_fail(node, ERROR_LIMIT, error, "no memory");
     *layer = (struct winograd){.tile = s->winograd, .window = (s->winograd + 2) * (s->winograd + 2), .epilogue = panels_f32_epilogue(node),
                                .height = in[1], .width = in[2], .out_height = out[1], .out_width = out[2], .pad_top = s->pad[0], .pad_left = s->pad[1],
-                               .channels = in[3], .columns = out[3], .panel_columns = operation->kernels->panel_columns};
+                               .channels = in[3], .columns = out[3], .out_pitch = operation_output_pitch(operation),
+                               .panel_columns = operation->kernels->panel_columns};
     layer->panel_count = (layer->columns + layer->panel_columns - 1) / layer->panel_columns;
     layer->tiles_across = (out[2] + layer->tile - 1) / layer->tile;
     layer->tiles = layer->tiles_across * ((out[1] + layer->tile - 1) / layer->tile);

@@ -144,6 +144,36 @@ static void inputs_that_are_read_as_they_are_stay_so(void)
     free(bytes);
 }
 
+/* One input of the concat comes from elsewhere; two images, so that distances between pixels and between images count. */
+static void convolutions_write_to_where_a_concat_would_copy_their_results(void)
+{
+    static const char floats[] = "(float[2,2,2,2] x) => (float[2,7,2,2] y)"
+                                 "<float[3,2,1,1] w = {1, 0, 0, 1, 1, 1}, float[2,2,1,1] u = {2, -1, 2, -1}>"
+                                 "{ a = Conv(x, w) b = Conv(x, u) p = MaxPool<kernel_shape = [1, 1]>(x) c = Concat<axis = 1>(a, p, b) y = Relu(c) }";
+    static const char bytes[] = "(uint8[2,2,2,2] x) => (uint8[2,5,2,2] y)"
+                                "<float s = {1}, uint8 z = {0}, int8 n = {0}, int8[3,2,1,1] w = {1, 0, 0, 1, 1, 1}, int8[2,2,1,1] u = {2, -1, 2, -1}>"
+                                "{ a = QLinearConv(x, s, z, w, s, n, s, z) b = QLinearConv(x, s, z, u, s, n, s, z) y = Concat<axis = 1>(a, b) }";
+    struct numbers x = {.count = 16}, y = {.count = 56}, z = {.count = 40};
+    for (int i = 0; i < 16; i++)
+        x.values[i] = i % 7 + (i % 3 == 0 ? 1 : 0);
+    for (int i = 0; i < 8; i++) { /* image i / 4, pixel i % 4 */
+        double first = x.values[i / 4 * 8 + i % 4], second = x.values[i / 4 * 8 + 4 + i % 4], last = fmax(0, 2 * first - second);
+        double all[] = {first, second, first + second, first, second, last, last};
+        for (int c = 0; c < 7; c++)
+            y.values[i / 4 * 28 + c * 4 + i % 4] = all[c];
+        for (int c = 0; c < 5; c++)
+            z.values[i / 4 * 20 + c * 4 + i % 4] = c >= 3 ? last : all[c];
+    }
+    run_text(floats, &x, &y);
+    run_text(bytes, &x, &z);
+    for (int i = 0; i < 2; i++) {
+        char *with = trace_of(i == 0 ? floats : bytes, NULL), *without = trace_of(i == 0 ? floats : bytes, "concat");
+        CHECK(strstr(with, "+0\n") != NULL && strstr(with, i == 0 ? "+5\n" : "+3\n") != NULL && strstr(without, "@v") == NULL);
+        free(with);
+        free(without);
+    }
+}
+
 static void a_name_that_is_no_pass_is_refused(void)
 {
     struct error error = {0};
@@ -163,5 +193,6 @@ int main(int count, char **arguments)
                                             CASE(an_activation_becomes_the_end_of_the_layer_before), CASE(nothing_changes_where_all_are_left_out),
                                             CASE(quantised_layers_are_found_between_their_scales), CASE(results_are_the_same_with_and_without),
                                             CASE(images_may_be_given_channels_last), CASE(inputs_that_are_read_as_they_are_stay_so),
+                                            CASE(convolutions_write_to_where_a_concat_would_copy_their_results),
                                             CASE(a_name_that_is_no_pass_is_refused), {0}});
 }
