@@ -51,6 +51,7 @@ struct byte_tile {
     uint32_t flips, lows, highs, out_flips, positive; /* of byte_results, repeated in all four bytes */
     const int64_t *distances;            /* [taps], in bytes */
     int32_t rows, columns, width;        /* columns of this panel that exist, of its width */
+    int32_t panels;                      /* 1; or so many full panels that follow each other (byte_kernels.row_of_panels, rows 1, not exact) */
     const struct byte_results *results;
     int64_t first_column;                /* of the panel, in results->multiplier */
 };
@@ -95,6 +96,7 @@ struct byte_kernels {
     int rows;                            /* of a tile */
     int columns, narrow_columns;         /* width of a panel; of the last one, where no more columns are left */
     int depth;                           /* depth of a tap is padded to a multiple of this, with zero weights: 1, 2 or 4 */
+    bool row_of_panels;                  /* one row takes several panels in one call */
     size_t header_bytes;                 /* for each column of a panel's width */
     void (*pack_header)(char *panel, int width, const struct byte_columns *columns);
     int (*place)(int width, int column); /* where in a panel's row a column's weights lie */

@@ -161,13 +161,16 @@ void packed_8_run(const struct packed_8 *packed, int count, const struct byte_ro
 {
     const struct byte_kernels *kernels = packed->kernels;
     struct byte_tile tile = packed->tile;
-    tile.panel = packed->panels + (size_t)first * packed->panel_bytes;
     tile.out_stride = out_stride;
     for (int i = 0; packed->weight_zero != 0 && i < count; i++)
         kernels->sum_rows(tiles[i].inputs, tiles[i].rows, tile.distances, packed->taps, packed->depth, (uint8_t)tile.flips, -packed->weight_zero,
                           tiles[i].offsets);
-    for (int64_t p = first; p < last; p++, tile.panel += packed->panel_bytes) {
+    bool several = kernels->row_of_panels && count == 1 && tiles[0].rows == 1 && !packed->results.exact;
+    int64_t full = several ? packed->columns / kernels->columns : 0;
+    for (int64_t p = first, panels; p < last; p += panels) {
         int64_t c = p * kernels->columns, left = packed->columns - c;
+        panels = full > p ? (full < last ? full : last) - p : 1;
+        tile.panel = packed->panels + (size_t)p * packed->panel_bytes;
         tile.width = left <= kernels->narrow_columns ? kernels->narrow_columns : kernels->columns;
         tile.columns = left < tile.width ? (int32_t)left : tile.width;
         tile.first_column = c;
@@ -176,6 +179,7 @@ void packed_8_run(const struct packed_8 *packed, int count, const struct byte_ro
             tile.rows = tiles[i].rows;
             tile.out = tiles[i].out + c;
             tile.row_offsets = packed->weight_zero != 0 ? tiles[i].offsets : NULL;
+            tile.panels = (int32_t)panels;
             kernels->gemm(&tile);
         }
     }

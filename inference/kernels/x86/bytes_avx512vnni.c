@@ -16,7 +16,8 @@ _Static_assert(offsetof(struct byte_tile, inputs) == 0 && offsetof(struct byte_t
                offsetof(struct byte_tile, panel) == 24 && offsetof(struct byte_tile, out) == 32 && offsetof(struct byte_tile, out_stride) == 40 &&
                offsetof(struct byte_tile, row_offsets) == 48 && offsetof(struct byte_tile, sums) == 56 && offsetof(struct byte_tile, mask) == 64 &&
                offsetof(struct byte_tile, flips) == 72 && offsetof(struct byte_tile, lows) == 76 && offsetof(struct byte_tile, highs) == 80 &&
-               offsetof(struct byte_tile, out_flips) == 84 && offsetof(struct byte_tile, positive) == 88 && offsetof(struct byte_tile, distances) == 96,
+               offsetof(struct byte_tile, out_flips) == 84 && offsetof(struct byte_tile, positive) == 88 && offsetof(struct byte_tile, distances) == 96 &&
+               offsetof(struct byte_tile, panels) == 116,
                "the offsets in gemm_8_avx512vnni.S");
 
 typedef void tile_function(struct byte_tile *tile);
@@ -47,12 +48,11 @@ void vnni_write_column(char *header, int element, int32_t bias, int32_t multipli
 {
     struct vnni_header *h = (struct vnni_header *)(void *)header;
     int right = shift > 0 ? 0 : -shift;
-    uint64_t half = right > 0 ? 1ull << (right - 1) : 0, zero = (uint64_t)(int64_t)zero_point << right;
+    uint32_t half = right > 0 ? 1u << (right - 1) : 0, zero = (uint32_t)((uint64_t)(int64_t)zero_point << right);
     h->bias[element] = (int32_t)((uint32_t)bias + VNNI_BIAS);
     h->factor[element] = 2 * (uint32_t)multiplier;
-    h->constant[element % 2][element / 2] = (1ull << 31) + ((half + zero) << 32) - ((uint64_t)(uint32_t)multiplier << 32);
+    h->constant[element] = half + zero - (uint32_t)multiplier;
     h->shift[element] = right;
-    h->one[element] = right > 0;
 }
 
 static void pack_header(char *panel, int width, const struct byte_columns *columns)
@@ -123,7 +123,7 @@ static void sum_rows(const uint8_t *const *inputs, int rows, const int64_t *dist
 }
 
 const struct byte_kernels byte_kernels_avx512vnni = {
-    .rows = ROWS, .columns = WIDE, .narrow_columns = NARROW, .depth = DEPTH, .header_bytes = sizeof(struct vnni_header) / 16,
+    .rows = ROWS, .columns = WIDE, .narrow_columns = NARROW, .depth = DEPTH, .row_of_panels = true, .header_bytes = sizeof(struct vnni_header) / 16,
     .pack_header = pack_header, .place = place, .gemm = gemm, .depthwise_bytes = vnni_depthwise_bytes, .pack_depthwise = vnni_pack_depthwise,
     .depthwise = vnni_depthwise, .copy = copy, .sum_rows = sum_rows,
     .window_max = avx512_window_max, .window_sum = avx512_window_sum, .interleave = avx512_interleave, .add = avx512_add, .adds_linear = true,

@@ -11,10 +11,10 @@
 struct vnni_header {
     int32_t bias[16];        /* + VNNI_BIAS */
     uint32_t factor[16];     /* twice the multiplier */
-    uint64_t constant[2][8]; /* of even, of odd columns */
-    int32_t shift[16], one[16];
+    uint32_t constant[16];   /* upper half */
+    int32_t shift[16];
 };
-_Static_assert(sizeof(struct vnni_header) == 384, "HEADER in gemm_8_avx512vnni.S");
+_Static_assert(sizeof(struct vnni_header) == 256, "HEADER in gemm_8_avx512vnni.S");
 
 void vnni_write_column(char *header, int element, int32_t bias, int32_t multiplier, int32_t shift, int32_t zero_point);
 

@@ -104,15 +104,17 @@ INLINE __m512i odd_lanes(__m512i x)
 /* See gemm_8_avx512vnni.S. */
 INLINE __m512i requantize(__m512i y, const struct vnni_header *h, const bool positive)
 {
-    __m512i factor = _mm512_loadu_si512(h->factor);
-    __m512i even = _mm512_add_epi64(_mm512_mul_epu32(y, factor), _mm512_loadu_si512(h->constant[0]));
-    __m512i odd = _mm512_add_epi64(_mm512_mul_epu32(odd_lanes(y), odd_lanes(factor)), _mm512_loadu_si512(h->constant[1]));
+    __m512i factor = _mm512_loadu_si512(h->factor), upper = _mm512_loadu_si512(h->constant), shift = _mm512_loadu_si512(h->shift);
+    __m512i even = _mm512_or_si512(_mm512_slli_epi64(upper, 32), _mm512_set1_epi64(1ll << 31));
+    __m512i odd = _mm512_mask_mov_epi32(upper, 0x5555, _mm512_set1_epi32((int)(1u << 31)));
+    even = _mm512_add_epi64(_mm512_mul_epu32(y, factor), even);
+    odd = _mm512_add_epi64(_mm512_mul_epu32(odd_lanes(y), odd_lanes(factor)), odd);
     __m512i high = (__m512i)_mm512_mask_movehdup_ps((__m512)odd, 0x5555, (__m512)even);
     if (!positive) {
         __mmask16 negative = _mm512_cmplt_epu32_mask(y, _mm512_set1_epi32((int)VNNI_BIAS));
-        high = _mm512_mask_sub_epi32(high, negative, high, _mm512_loadu_si512(h->one));
+        high = _mm512_mask_sub_epi32(high, negative, high, _mm512_min_epu32(shift, _mm512_set1_epi32(1)));
     }
-    return _mm512_srav_epi32(high, _mm512_loadu_si512(h->shift));
+    return _mm512_srav_epi32(high, shift);
 }
 
 struct finish {

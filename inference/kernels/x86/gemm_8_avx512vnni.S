@@ -17,8 +17,10 @@
  * A negative x gives high <= 0; at high = 0 taking one off half does not change the quotient, so x < 0 may stand for high < 0. Where the
  * clamp hides negative results (tile->positive) the correction is left out. Even and odd lanes are multiplied apart and merged by vmovshdup.
  *
- * Header of a panel, for each vector of 16 columns, 384 bytes: bias + 2^31 [16 x i32], 2 multiplier [16 x u32], constants of the even, of the
- * odd columns [8 x i64 each], shift [16 x i32], 1 where shift > 0 [16 x i32].
+ * One row goes on to the panels behind: with few weights a panel, calls would cost as much as the product.
+ *
+ * Header of a panel, for each vector of 16 columns, 256 bytes: bias + 2^31 [16 x i32], 2 multiplier [16 x u32], upper half of the constant
+ * [16 x u32] (the lower is 2^31 for all), shift [16 x i32].
  *
  * Order of columns: saturating packs work within 128-bit lanes, so with two vectors column 8 L + e is element 4 L + e of the first vector
  * (e < 4), or 4 L + e - 4 of the second. With one vector the order is plain.
@@ -43,8 +45,9 @@
 #define TILE_OUT_FLIPS    84
 #define TILE_POSITIVE     88
 #define TILE_DISTANCES    96
+#define TILE_PANELS       116
 
-#define HEADER 384
+#define HEADER 256
 /* on the stack */
 #define NEXT_DISTANCE 0
 #define TAPS_LEFT     8
@@ -59,6 +62,8 @@ dwords_of_rows:     /* rows r to r + 3 lie in turns of 4 bytes */
     .balign 4
 two_to_31:
     .long 0x80000000
+one:
+    .long 1
 
     .text
 
@@ -174,10 +179,12 @@ two_to_31:
 
 .macro load_factors vector
     vmovdqu64 zmm0, zmmword ptr [r14 + HEADER * \vector + 64]
-    vmovdqu64 zmm2, zmmword ptr [r14 + HEADER * \vector + 128]
-    vmovdqu64 zmm3, zmmword ptr [r14 + HEADER * \vector + 192]
-    vmovdqu64 zmm4, zmmword ptr [r14 + HEADER * \vector + 256]
+    vmovdqu64 zmm3, zmmword ptr [r14 + HEADER * \vector + 128]
+    vmovdqu64 zmm4, zmmword ptr [r14 + HEADER * \vector + 192]
     vmovshdup zmm1, zmm0
+    vpsllq zmm2, zmm3, 32
+    vpbroadcastd zmm2{k1}, dword ptr two_to_31[rip]
+    vpbroadcastd zmm3{k1}, dword ptr two_to_31[rip]
 .endm
 
 /* zmm1: low, zmm2: high, zmm3: flip, zmm4: order */
@@ -329,6 +336,8 @@ two_to_31:
     sub rsp, 24
     .cfi_adjust_cfa_offset 24
 
+    .balign 32
+10: /* a panel */
     mov r14, qword ptr [rdi + TILE_PANEL]
     mov r15, qword ptr [rdi + TILE_ROW_OFFSETS]
     vmovdqu64 zmm8, zmmword ptr [r14]
@@ -398,6 +407,9 @@ two_to_31:
     each_row \count, store_sums
     jmp 9f
 7:
+  .if \count == 1
+    mov r13, r14 /* the next panel */
+  .endif
     mov r14, qword ptr [rdi + TILE_PANEL]
     mov eax, 0x5555
     kmovw k1, eax
@@ -415,12 +427,12 @@ two_to_31:
     jmp 2f
 8:
     vpbroadcastd zmm7, dword ptr two_to_31[rip]
-    vmovdqu64 zmm6, zmmword ptr [r14 + 320]
     load_factors 0
+    vpminud zmm6, zmm4, dword ptr one[rip]{1to16}
     each_row \count, requantize_first_signed
   .if vectors == 2
-    vmovdqu64 zmm6, zmmword ptr [r14 + HEADER + 320]
     load_factors 1
+    vpminud zmm6, zmm4, dword ptr one[rip]{1to16}
     each_row \count, requantize_second_signed
   .endif
 2:
@@ -433,6 +445,12 @@ two_to_31:
   .else
     vmovdqa64 zmm4, zmmword ptr dwords_of_rows[rip]
     store_narrow \count
+  .endif
+  .if \count == 1
+    add qword ptr [rdi + TILE_OUT], 16 * vectors
+    mov qword ptr [rdi + TILE_PANEL], r13
+    sub dword ptr [rdi + TILE_PANELS], 1
+    jnz 10b
   .endif
 9:
     vzeroupper
