@@ -2,6 +2,19 @@
  *
  * vector_movement.h: a few long rows interleaved into one, the transposition of an image's planes or of shuffled channels. */
 
+/* Lane i of the result: lane places[i] of a with b behind it. */
+INLINE floats shuffle(floats a, floats b, lanes places)
+{
+#ifdef __clang__ /* builds the fuzzers; it has no shuffle by places that are not literals */
+    floats result;
+    for (int i = 0; i < VECTOR_FLOATS; i++)
+        result[i] = places[i] < VECTOR_FLOATS ? a[places[i]] : b[places[i] - VECTOR_FLOATS];
+    return result;
+#else
+    return __builtin_shuffle(a, b, places);
+#endif
+}
+
 /* Where the lanes of a result come from: for three rows a and b, then c between them; else two rows, low and high half. */
 struct interleave_order {
     lanes first[3], second[3];
@@ -32,26 +45,26 @@ INLINE void interleave_rows(const int rows, int64_t count, const float *from, in
     for (; i + VECTOR_FLOATS <= count; i += VECTOR_FLOATS, from += VECTOR_FLOATS, to += rows * VECTOR_FLOATS) {
         floats a = load(from), b = load(from + stride);
         if (rows == 2) {
-            store(to, __builtin_shuffle(a, b, order.first[0]));
-            store(to + VECTOR_FLOATS, __builtin_shuffle(a, b, order.first[1]));
+            store(to, shuffle(a, b, order.first[0]));
+            store(to + VECTOR_FLOATS, shuffle(a, b, order.first[1]));
         } else if (rows == 3) {
             floats c = load(from + 2 * stride);
             for (int v = 0; v < 3; v++)
-                store(to + v * VECTOR_FLOATS, __builtin_shuffle(__builtin_shuffle(a, b, order.first[v]), c, order.second[v]));
+                store(to + v * VECTOR_FLOATS, shuffle(shuffle(a, b, order.first[v]), c, order.second[v]));
         } else {
             floats c = load(from + 2 * stride), d = load(from + 3 * stride);
             for (int v = 0; v < 2; v++) {
-                floats even = __builtin_shuffle(a, c, order.first[v]), odd = __builtin_shuffle(b, d, order.first[v]);
-                store(to + 2 * v * VECTOR_FLOATS, __builtin_shuffle(even, odd, order.first[0]));
-                store(to + (2 * v + 1) * VECTOR_FLOATS, __builtin_shuffle(even, odd, order.first[1]));
+                floats even = shuffle(a, c, order.first[v]), odd = shuffle(b, d, order.first[v]);
+                store(to + 2 * v * VECTOR_FLOATS, shuffle(even, odd, order.first[0]));
+                store(to + (2 * v + 1) * VECTOR_FLOATS, shuffle(even, odd, order.first[1]));
             }
         }
     }
     if (rows == 2 && i < count) {
         int64_t left = count - i, low = 2 * left < VECTOR_FLOATS ? 2 * left : VECTOR_FLOATS;
         floats a = load_part(from, left), b = load_part(from + stride, left);
-        store_part(to, __builtin_shuffle(a, b, order.first[0]), low);
-        store_part(to + low, __builtin_shuffle(a, b, order.first[1]), 2 * left - low);
+        store_part(to, shuffle(a, b, order.first[0]), low);
+        store_part(to + low, shuffle(a, b, order.first[1]), 2 * left - low);
         return;
     }
     for (; i < count; i++, from++) {

@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { RUN_BYTES_MAX = 1 << 20, RUN_MACS_MAX = 1 << 20 };
+enum { RUN_BYTES_MAX = 1 << 18, RUN_MACS_MAX = 1 << 18 };
 
 static void fill(const struct model *model, struct run *run)
 {
@@ -17,7 +17,8 @@ static void fill(const struct model *model, struct run *run)
     for (int i = 0; i < model_input_count(model); i++) {
         struct tensor *tensor = run_input(run, i);
         uint8_t *bytes = tensor->data;
-        for (size_t k = 0; k < tensor_bytes(tensor); k++) {
+        size_t count = tensor_bytes(tensor);
+        for (size_t k = 0; k < count; k++) {
             state = state * 1664525u + 1013904223u;
             bytes[k] = tensor->dtype == DTYPE_BOOL ? state >> 31 : (uint8_t)(state >> 24);
         }
@@ -29,7 +30,8 @@ static size_t read_outputs(const struct model *model, const struct run *run)
     size_t sum = 0;
     for (int i = 0; i < model_output_count(model); i++) {
         const struct tensor *tensor = run_output(run, i);
-        for (size_t k = 0; k < tensor_bytes(tensor); k++)
+        size_t count = tensor_bytes(tensor);
+        for (size_t k = 0; k < count; k++)
             sum += ((const uint8_t *)tensor->data)[k];
     }
     return sum;
