@@ -23,7 +23,7 @@ static enum error_code check_redaction(const struct config_pipeline *config, con
 enum error_code pipeline_open(const struct config_pipeline *config, const char *models_dir, struct pipeline *pipeline_out, struct error *error)
 {
     struct bundle bundle;
-    struct model_options options = {.channels_last = config->input.kind == INPUT_IMAGE};
+    struct model_options options = {.channels_last = config->input.kind == INPUT_IMAGE, .keep_packed = true};
     if (bundle_find(models_dir, config->model, &options, &bundle, error) != ERROR_NONE)
         return error_prefix(error, "pipeline \"%s\": ", config->name);
     *pipeline_out = (struct pipeline){.config = config, .bundle = bundle};

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-list(APPEND EDDY_INFERENCE_SOURCES graph.c plan.c threads.c engine.c)
+list(APPEND EDDY_INFERENCE_SOURCES graph.c plan.c packed.c threads.c engine.c)

@@ -5,6 +5,7 @@
 #include "inference/kernels/kernels.h"
 #include "inference/onnx/onnx.h"
 #include "inference/operators/operators.h"
+#include "inference/packed.h"
 #include "inference/passes/passes.h"
 #include "inference/plan.h"
 #include "inference/tflite/tflite.h"
@@ -19,6 +20,7 @@
 
 struct model {
     struct file_map map;
+    struct packed_weights *packed;
     struct graph graph;
     const struct kernels *kernels;
     struct operation *operations;  /* [graph.node_count] */
@@ -54,7 +56,19 @@ static enum error_code load(const uint8_t *bytes, size_t length, const struct mo
     return onnx_load(bytes, length, options, graph, error);
 }
 
-static enum error_code prepare(struct model *model, struct error *error)
+/* What the layer reads must be as its shape says; weights that are found packed are not read. */
+static enum error_code arrange_inputs(struct graph *graph, int32_t n, struct error *error)
+{
+    const struct node *node = &graph->nodes[n];
+    bool packs = node->kind == OPERATOR_CONV && packed_is_mapped(graph->packed) && convolution_packs(graph, node);
+    for (int32_t i = 0; i < node->input_count; i++) {
+        if (!packs || i != 1)
+            TRY(operator_arrange(graph, node->inputs[i], error));
+    }
+    return ERROR_NONE;
+}
+
+static enum error_code prepare(struct model *model, const char *name, const struct model_options *options, bool anew, struct error *error)
 {
     struct graph *graph = &model->graph;
     model->operations = arena_allocate_array(&graph->arena, (size_t)graph->node_count + 1, sizeof *model->operations);
@@ -64,12 +78,18 @@ static enum error_code prepare(struct model *model, struct error *error)
     TRY(graph_count_uses(graph, &uses, error));
     for (int32_t v = 0; v < graph->value_count; v++)
         graph_drop_constant(graph, &uses, v); /* what passes replaced */
+    if (graph->mapped != NULL)
+        graph->packed = model->packed = packed_open(graph, name, model->kernels->name, options, anew);
     for (int32_t n = 0; n < graph->node_count; n++) {
+        TRY(arrange_inputs(graph, n, error));
         TRY(operator_prepare(graph, &graph->nodes[n], model->kernels, &graph->arena, &model->operations[n], error));
         model->macs += model->operations[n].macs;
         if (model->operations[n].weights_packed && --uses.count[graph->nodes[n].inputs[1]] == 0)
             graph_drop_constant(graph, &uses, graph->nodes[n].inputs[1]);
     }
+    if (packed_is_contradicted(model->packed))
+        return ERROR_NONE; /* to be opened anew */
+    packed_keep(model->packed);
     TRY(plan_make(graph, model->operations, &model->plan, error));
     model->scratch_bytes = model->plan.bytes - model->plan.scratch_offset;
     return ERROR_NONE;
@@ -101,7 +121,8 @@ static const char *from_environment(const char *given, const char *variable)
     return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-static enum error_code build(struct model *model, const uint8_t *bytes, size_t length, const struct model_options *options, struct error *error)
+static enum error_code build(struct model *model, const uint8_t *bytes, size_t length, const char *name, const struct model_options *options, bool anew,
+                             struct error *error)
 {
     TRY(kernels_select(from_environment(options != NULL ? options->cpu : NULL, "EDDY_CPU"), &model->kernels, error));
     TRY(load(bytes, length, options, &model->graph, error));
@@ -109,11 +130,12 @@ static enum error_code build(struct model *model, const uint8_t *bytes, size_t l
                    options != NULL ? options->trace : NULL, error));
     if (options != NULL && options->channels_last)
         TRY(inputs_channels_last(&model->graph, error));
-    TRY(prepare(model, error));
+    TRY(prepare(model, name, options, anew, error));
     return describe_ends(model, error);
 }
 
-static enum error_code open_bytes(const uint8_t *bytes, size_t length, bool mapped, const char *name, const struct model_options *options,
+/* anew: what is packed in a file is not used, but replaced. */
+static enum error_code open_bytes(const uint8_t *bytes, size_t length, bool mapped, const char *name, const struct model_options *options, bool anew,
                                   struct model **model_out, struct error *error)
 {
     struct model *model = calloc(1, sizeof *model);
@@ -122,11 +144,15 @@ static enum error_code open_bytes(const uint8_t *bytes, size_t length, bool mapp
     graph_init(&model->graph);
     model->graph.mapped = mapped ? bytes : NULL;
     model->graph.mapped_bytes = length;
-    enum error_code code = build(model, bytes, length, options, error);
+    enum error_code code = build(model, bytes, length, name, options, anew, error);
     if (code != ERROR_NONE) {
         error_prefix(error, "%s: ", name);
         model_close(model);
         return code;
+    }
+    if (packed_is_contradicted(model->packed)) {
+        model_close(model);
+        return open_bytes(bytes, length, mapped, name, options, true, model_out, error);
     }
     *model_out = model;
     return ERROR_NONE;
@@ -135,14 +161,14 @@ static enum error_code open_bytes(const uint8_t *bytes, size_t length, bool mapp
 enum error_code model_open_bytes(const void *bytes, size_t length, const char *name, const struct model_options *options,
                                  struct model **model_out, struct error *error)
 {
-    return open_bytes(bytes, length, false, name, options, model_out, error);
+    return open_bytes(bytes, length, false, name, options, false, model_out, error);
 }
 
 enum error_code model_open(const char *path, const struct model_options *options, struct model **model_out, struct error *error)
 {
     struct file_map map;
     TRY(file_map_open(path, MODEL_BYTES_MAX, &map, error));
-    enum error_code code = open_bytes(map.data, map.bytes, true, path, options, model_out, error);
+    enum error_code code = open_bytes(map.data, map.bytes, true, path, options, false, model_out, error);
     if (code == ERROR_NONE)
         (*model_out)->map = map;
     else
@@ -154,6 +180,7 @@ void model_close(struct model *model)
 {
     if (model == NULL)
         return;
+    packed_close(model->packed);
     graph_deinit(&model->graph);
     file_map_close(&model->map);
     free(model);
@@ -182,6 +209,11 @@ const struct tensor *model_output(const struct model *model, int index)
 int model_input_position(const struct model *model, int index)
 {
     return model->graph.input_positions != NULL ? model->graph.input_positions[index] : index;
+}
+
+bool model_is_packed_mapped(const struct model *model)
+{
+    return packed_is_mapped(model->packed);
 }
 
 size_t model_memory(const struct model *model)

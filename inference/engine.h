@@ -38,6 +38,7 @@ struct model_options {
     bool channels_last;      /* images that the file wants as [N,C,H,W] may be described, and then given, as [N,H,W,C]: saves a transposition */
     const char *cpu;         /* scalar | avx2 | avxvnni | avx512 | avx512vnni | neon | NULL: EDDY_CPU from the environment, else the best there is */
     const char *skip_passes; /* comma-separated names of passes/ to leave out, or "all"; NULL: EDDY_PASSES from the environment, else none */
+    bool keep_packed;        /* model_open: weights as these kernels want them stay in a file beside the model (packed.h); environment EDDY_PACKED=on, off */
     FILE *trace;             /* where the graph is written as loaded and after each pass; NULL: nowhere */
 };
 
@@ -56,6 +57,7 @@ int model_input_position(const struct model *model, int index); /* its place amo
 size_t model_memory(const struct model *model); /* bytes that one run needs */
 uint64_t model_macs(const struct model *model); /* multiply-accumulates of one run */
 int model_winograd_layers(const struct model *model); /* convolutions done by minimal filtering: not to the last bit what the direct way gives */
+bool model_is_packed_mapped(const struct model *model); /* its weights came from the file that keep_packed keeps */
 const char *model_cpu(const struct model *model); /* the kernels that were chosen: "avx512vnni", ... */
 void model_print(const struct model *model, FILE *file); /* one line a node, in execution order */
 

@@ -157,6 +157,8 @@ struct value {
     struct quantization quantization;
     const void *data;             /* constant, dense; NULL: computed at run time, or a graph input */
     const void *given;            /* graph input: what the caller says it will hold; becomes data where it must be known. Else NULL */
+    int32_t arranged_from;        /* weights [O, KH, KW, I] still to be rearranged from this constant [O, I, KH, KW], whose data theirs is so far:
+                                   * operator_arrange before reading them. -1: data is as the shape says */
     int32_t producer;             /* node index; -1: a constant or a graph input */
 };
 
@@ -170,6 +172,7 @@ struct graph {
     int32_t input_count, output_count;
     const uint8_t *mapped;        /* the model's file where it is mapped (pages that come back by themselves); NULL: it is in memory */
     size_t mapped_bytes;
+    struct packed_weights *packed; /* packed.h; set while layers are prepared; NULL: none is kept */
     int32_t *input_positions;     /* of each input among the file's; NULL: the same */
 };
 

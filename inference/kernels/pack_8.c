@@ -3,6 +3,7 @@
 
 #include "inference/kernels/fixed_point.h"
 #include "inference/operators/families.h"
+#include "inference/packed.h"
 
 #include <string.h>
 
@@ -83,6 +84,27 @@ bool pack_8_bound(struct byte_results *results, int64_t channel, int64_t low, in
     return false;
 }
 
+/* Multipliers, shifts, exact: what follows from the weights. */
+size_t pack_8_bounds_bytes(int64_t channels)
+{
+    return (size_t)(2 * channels + 1) * sizeof(int32_t);
+}
+
+void pack_8_keep_bounds(const struct byte_results *results, int64_t channels, void *kept)
+{
+    int32_t *words = kept;
+    memcpy(words, results->multiplier, (size_t)(2 * channels) * sizeof *words);
+    words[2 * channels] = results->exact;
+}
+
+void pack_8_take_bounds(struct byte_results *results, int64_t channels, const void *kept)
+{
+    const int32_t *words = kept;
+    results->multiplier = words;
+    results->shift = words + channels;
+    results->exact = words[2 * channels] != 0;
+}
+
 static void fill_tile(struct packed_8 *packed, const struct value *input)
 {
     const struct byte_results *results = &packed->results;
@@ -115,34 +137,21 @@ static void pack_column(const struct packed_8 *packed, int8_t *panel, int width,
     }
 }
 
-enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kernels, struct arena *arena, const struct node *node,
-                       const struct value *input, const struct value *weights, const struct value *output, const int8_t *stored,
-                       const int32_t *bias, int64_t first, int64_t columns, int64_t taps, int64_t depth, const int64_t *distances,
-                       struct error *error)
+static void fill_panels(struct packed_8 *packed, const struct value *input, const struct value *weights, const int8_t *stored, const int32_t *bias,
+                        int64_t panels, bool narrow, char *data)
 {
-    int64_t panels = (columns + kernels->columns - 1) / kernels->columns, length = taps * round_up(depth, kernels->depth);
-    size_t panel_bytes = (size_t)round_up(kernels->columns * ((int64_t)kernels->header_bytes + length), ARENA_ALIGNMENT);
-    bool narrow = columns - (panels - 1) * kernels->columns <= kernels->narrow_columns;
-    size_t last_bytes = narrow ? (size_t)kernels->narrow_columns * (kernels->header_bytes + (size_t)length) : panel_bytes;
-    char *data = arena_allocate(arena, (size_t)(panels - 1) * panel_bytes + last_bytes + ARENA_ALIGNMENT);
-    *packed = (struct packed_8){.kernels = kernels, .panels = data, .panel_bytes = panel_bytes, .columns = columns, .taps = taps, .depth = depth};
-    if (data == NULL)
-        return operator_fail(node, ERROR_LIMIT, error, "its weights need more memory than eddy allows");
-    TRY(pack_8_results(&packed->results, arena, node, input, weights, output, first, columns, error));
-    (void)pack_8_weight_zero(weights, &packed->weight_zero);
-    fill_tile(packed, input);
-    packed->tile.distances = distances;
+    const struct byte_kernels *kernels = packed->kernels;
     uint8_t weight_flip = weights->dtype == DTYPE_U8 ? 0x80 : 0;
     int32_t input_zero = input->quantization.zero_point[0] + (input->dtype == DTYPE_I8 ? 128 : 0);
     for (int64_t p = 0; p < panels; p++) {
         int width = p == panels - 1 && narrow ? kernels->narrow_columns : kernels->columns;
-        int64_t left = columns - p * kernels->columns;
+        int64_t left = packed->columns - p * kernels->columns;
         int count = left < width ? (int)left : width;
-        char *panel = data + (size_t)p * panel_bytes;
+        char *panel = data + (size_t)p * packed->panel_bytes;
         int32_t starts[BYTE_COLUMNS_MAX];
         for (int c = 0; c < count; c++) {
             int64_t column = p * kernels->columns + c, sum, low, high;
-            const int8_t *from = stored + column * taps * depth;
+            const int8_t *from = stored + column * packed->taps * packed->depth;
             bound_column(packed, from, weight_flip, &sum, &low, &high);
             int64_t start = (bias != NULL ? bias[column] : 0) - input_zero * sum;
             starts[c] = (int32_t)(uint32_t)start;
@@ -154,6 +163,32 @@ enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kerne
                                     .shift = packed->results.shift + p * kernels->columns};
         kernels->pack_header(panel, width, &part);
     }
+}
+
+enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kernels, struct packed_weights *kept, struct arena *arena,
+                       const struct node *node, const struct value *input, const struct value *weights, const struct value *output,
+                       const int8_t *stored, const int32_t *bias, int64_t first, int64_t columns, int64_t taps, int64_t depth,
+                       const int64_t *distances, struct error *error)
+{
+    int64_t panels = (columns + kernels->columns - 1) / kernels->columns, length = taps * round_up(depth, kernels->depth);
+    size_t panel_bytes = (size_t)round_up(kernels->columns * ((int64_t)kernels->header_bytes + length), ARENA_ALIGNMENT);
+    bool narrow = columns - (panels - 1) * kernels->columns <= kernels->narrow_columns, filled;
+    size_t last_bytes = narrow ? (size_t)kernels->narrow_columns * (kernels->header_bytes + (size_t)length) : panel_bytes;
+    size_t panels_bytes = (size_t)(panels - 1) * panel_bytes + (size_t)round_up((int64_t)last_bytes, ARENA_ALIGNMENT) + ARENA_ALIGNMENT;
+    char *data = packed_place(kept, arena, panels_bytes + pack_8_bounds_bytes(columns), &filled);
+    *packed = (struct packed_8){.kernels = kernels, .panels = data, .panel_bytes = panel_bytes, .columns = columns, .taps = taps, .depth = depth};
+    if (data == NULL)
+        return operator_fail(node, ERROR_LIMIT, error, "its weights need more memory than eddy allows");
+    TRY(pack_8_results(&packed->results, arena, node, input, weights, output, first, columns, error));
+    (void)pack_8_weight_zero(weights, &packed->weight_zero);
+    if (!filled) {
+        fill_panels(packed, input, weights, stored, bias, panels, narrow, data);
+        pack_8_keep_bounds(&packed->results, columns, data + panels_bytes);
+    } else {
+        pack_8_take_bounds(&packed->results, columns, data + panels_bytes);
+    }
+    fill_tile(packed, input);
+    packed->tile.distances = distances;
     return ERROR_NONE;
 }
 

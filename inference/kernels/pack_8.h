@@ -28,9 +28,9 @@ struct byte_rows {
     uint8_t *out;
 };
 
-/* distances: [taps], kept by the caller. stored, bias: of column `first` of the layer on (groups). ERROR_LIMIT: no memory. */
-MUST_CHECK enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kernels, struct arena *arena, const struct node *node,
-                                  const struct value *input, const struct value *weights, const struct value *output, const int8_t *stored,
+/* distances: [taps], kept by the caller. stored, bias: of column `first` of the layer on (groups). kept may be NULL. ERROR_LIMIT: no memory. */
+MUST_CHECK enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kernels, struct packed_weights *kept, struct arena *arena,
+                                  const struct node *node, const struct value *input, const struct value *weights, const struct value *output, const int8_t *stored,
                                   const int32_t *bias, int64_t first, int64_t columns, int64_t taps, int64_t depth, const int64_t *distances,
                                   struct error *error);
 
@@ -49,6 +49,11 @@ MUST_CHECK enum error_code pack_8_results(struct byte_results *results, struct a
  * all sums give the same result (channels that training has left dead have tiny scales and huge biases): true, and a factor and the sum
  * *constant that give it; the caller then leaves the weights zero. */
 bool pack_8_bound(struct byte_results *results, int64_t channel, int64_t low, int64_t high, bool may_be_constant, int32_t *constant);
+
+/* What pack_8_bound found, as it stands in a kept block behind the weights; channels as given to pack_8_results. take: results point into it. */
+size_t pack_8_bounds_bytes(int64_t channels);
+void pack_8_keep_bounds(const struct byte_results *results, int64_t channels, void *kept);
+void pack_8_take_bounds(struct byte_results *results, int64_t channels, const void *kept);
 
 /* Checks that types and quantisations of a byte layer are what the kernels compute with. */
 MUST_CHECK enum error_code pack_8_check(const struct node *node, const struct value *input, const struct value *weights, const struct value *bias,

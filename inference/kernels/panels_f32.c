@@ -3,6 +3,7 @@
 
 #include "inference/kernels/fixed_point.h"
 #include "inference/operators/families.h"
+#include "inference/packed.h"
 
 struct float_epilogue panels_f32_epilogue(const struct node *node)
 {
@@ -33,17 +34,20 @@ static void fill_panel(const struct panels_f32 *panels, const struct weight_layo
     }
 }
 
-enum error_code panels_f32_pack(struct panels_f32 *panels_out, const struct kernels *kernels, struct arena *arena, const struct node *node,
-                                const struct weight_layout *layout, const float *bias, int64_t columns, int64_t taps, int64_t depth,
+enum error_code panels_f32_pack(struct panels_f32 *panels_out, const struct kernels *kernels, struct packed_weights *packed, struct arena *arena,
+                                const struct node *node, const struct weight_layout *layout, const float *bias, int64_t columns, int64_t taps, int64_t depth,
                                 struct error *error)
 {
     int64_t width = kernels->panel_columns, count = (columns + width - 1) / width;
     struct panels_f32 panels = {.kernels = kernels, .columns = columns, .taps = taps, .depth = depth, .panel_floats = (1 + taps * depth) * width,
                                 .count = count, .epilogue = panels_f32_epilogue(node)};
-    float *data = arena_allocate_array(arena, (size_t)count, (size_t)panels.panel_floats * sizeof *data);
+    size_t bytes;
+    bool filled = false;
+    bool fits = !__builtin_mul_overflow((size_t)count, (size_t)panels.panel_floats * sizeof(float), &bytes);
+    float *data = fits ? packed_place(packed, arena, bytes, &filled) : NULL;
     if (data == NULL)
         return operator_fail(node, ERROR_LIMIT, error, "its weights need more memory than eddy allows");
-    for (int64_t p = 0; p < count; p++)
+    for (int64_t p = 0; p < count && !filled; p++)
         fill_panel(&panels, layout, bias, p * width, data + p * panels.panel_floats);
     panels.data = data;
     *panels_out = panels;

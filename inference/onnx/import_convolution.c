@@ -7,6 +7,19 @@
 
 #include <string.h>
 
+/* Constant weights are rearranged when they are packed, and not at all where they are found packed (packed.h). */
+static enum error_code arrange_later(struct importer *importer, int32_t weights, int32_t *value_out)
+{
+    const struct value *source = import_value(importer, weights);
+    const int32_t *dims = source->shape.dims;
+    const struct shape shape = {.rank = 4, .dims = {dims[0], dims[2], dims[3], dims[1]}};
+    *value_out = graph_add_constant(importer->graph, source->name, source->dtype, &shape, source->data);
+    if (*value_out < 0)
+        return import_fail(importer, ERROR_LIMIT, "the graph is larger than eddy takes");
+    importer->graph->values[*value_out].arranged_from = weights;
+    return ERROR_NONE;
+}
+
 /* OIHW to [O, KH, KW, I], or to [KH, KW, O] where each group is one channel. */
 static enum error_code arrange_weights(struct importer *importer, int32_t weights, bool depthwise, int32_t *value_out)
 {
@@ -18,7 +31,10 @@ static enum error_code arrange_weights(struct importer *importer, int32_t weight
         TRY(import_transpose(importer, weights, (int32_t[]){1, 2, 0}, value_out));
         quantization.axis = 2;
     } else {
-        TRY(import_transpose(importer, weights, (int32_t[]){0, 2, 3, 1}, value_out));
+        if (import_value(importer, weights)->data != NULL && shape.rank == 4)
+            TRY(arrange_later(importer, weights, value_out));
+        else
+            TRY(import_transpose(importer, weights, (int32_t[]){0, 2, 3, 1}, value_out));
         quantization.axis = 0;
     }
     importer->graph->values[*value_out].quantization = quantization;

@@ -252,6 +252,8 @@ enum error_code binary_prepare(struct operation *operation, struct arena *arena,
         prepare_quantized(operation, binary);
     else if (node->activation != ACTIVATION_NONE)
         binary->clamp = fixed_float_range(node, &binary->low, &binary->high);
+    if (binary->clamp && out->dtype != DTYPE_F32)
+        return operator_fail(node, ERROR_UNSUPPORTED, error, "an activation of results that are not f32");
     operation->prepared = binary;
     operation->execute = binary_execute;
     operation->in_place = a->dtype == out->dtype && shape_equal(&a->shape, &out->shape);

@@ -23,6 +23,13 @@ enum error_code convolution_infer(struct graph *graph, struct node *node, struct
     return spatial_infer(node, &input->shape, w[0], &output->shape, error);
 }
 
+bool convolution_packs(const struct graph *graph, const struct node *node)
+{
+    const struct value *weights = &graph->values[node->inputs[1]];
+    int32_t zero;
+    return weights->dtype == DTYPE_F32 || (weights->quantization.count > 0 && pack_8_weight_zero(weights, &zero));
+}
+
 static enum error_code check_types(const struct operation *operation, struct error *error)
 {
     const struct node *node = operation->node;

@@ -181,8 +181,8 @@ static enum error_code pack_groups(const struct operation *operation, struct con
     }
     for (int64_t g = 0; g < convolution->group_count; g++) {
         int64_t first = g * convolution->group_columns;
-        TRY(pack_8(&convolution->groups[g], operation->kernels->bytes, arena, node, input, weights, output, (const int8_t *)weights->data + g * stride,
-                   bias != NULL ? (const int32_t *)bias->data + first : NULL, first, convolution->group_columns, taps, depth,
+        TRY(pack_8(&convolution->groups[g], operation->kernels->bytes, operation->graph->packed, arena, node, input, weights, output,
+                   (const int8_t *)weights->data + g * stride, bias != NULL ? (const int32_t *)bias->data + first : NULL, first, convolution->group_columns, taps, depth,
                    convolution->distances, error));
     }
     return ERROR_NONE;
@@ -248,6 +248,7 @@ enum error_code convolution_8_prepare(struct operation *operation, struct arena 
     size_scratch(operation, convolution);
     operation->macs = (uint64_t)shape_elements(&output->shape) * (uint64_t)(weights->shape.dims[1] * (int64_t)weights->shape.dims[2] * weights->shape.dims[3]);
     choose_parts(operation, convolution);
+    operation->weights_packed = true;
     operation->prepared = convolution;
     operation->execute_parts = convolution_8_parts;
     return ERROR_NONE;

@@ -249,8 +249,8 @@ static enum error_code finish_layer(struct operation *operation, struct convolut
     for (int64_t g = 0; g < layer->group_count; g++) {
         struct weight_layout layout = {.weights = weights + g * layer->group_columns * column_step, .column_step = column_step,
                                        .depth_step = layer->planar ? layer->channels : 1, .tap_offsets = weight_offsets};
-        TRY(panels_f32_pack(&layer->groups[g], operation->kernels, arena, node, &layout, bias != NULL ? bias + g * layer->group_columns : NULL,
-                            layer->group_columns, layer->taps, layer->depth, error));
+        TRY(panels_f32_pack(&layer->groups[g], operation->kernels, operation->graph->packed, arena, node, &layout,
+                            bias != NULL ? bias + g * layer->group_columns : NULL, layer->group_columns, layer->taps, layer->depth, error));
     }
     operation->macs = (uint64_t)(layer->batch * layer->pixels * layer->out_channels) * (uint64_t)column_step;
     choose_blocks(operation, layer);

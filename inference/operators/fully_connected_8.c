@@ -49,7 +49,7 @@ enum error_code fully_connected_8_prepare(struct operation *operation, struct ar
     struct fully_connected_8 *layer = arena_allocate(arena, sizeof *layer);
     if (layer == NULL)
         return operator_fail(node, ERROR_LIMIT, error, "no memory");
-    TRY(pack_8(&layer->packed, operation->kernels->bytes, arena, node, input, weights, output, weights->data, bias != NULL ? bias->data : NULL, 0, columns,
+    TRY(pack_8(&layer->packed, operation->kernels->bytes, operation->graph->packed, arena, node, input, weights, output, weights->data, bias != NULL ? bias->data : NULL, 0, columns,
                1, depth, no_distance, error));
     operation->macs = (uint64_t)(output->shape.dims[0] * columns * depth);
     layer->rows = output->shape.dims[0];
@@ -57,6 +57,7 @@ enum error_code fully_connected_8_prepare(struct operation *operation, struct ar
     layer->panels = packed_8_panels(&layer->packed);
     int64_t parts = (int64_t)(operation->macs / PART_MACS_MIN);
     operation->parts = parts < 1 ? 1 : parts < layer->panels ? parts : layer->panels;
+    operation->weights_packed = true;
     operation->prepared = layer;
     operation->execute_parts = fully_connected_8_parts;
     return ERROR_NONE;

@@ -211,6 +211,8 @@ enum error_code operator_fold(struct graph *graph, struct node *node, struct err
 {
     const struct kernels *scalar;
     struct operation operation;
+    for (int32_t i = 0; i < node->input_count; i++)
+        TRY(operator_arrange(graph, node->inputs[i], error));
     TRY(kernels_select("scalar", &scalar, error));
     TRY(operator_prepare(graph, node, scalar, &graph->arena, &operation, error));
     if (!is_worth_folding(graph, &operation))
@@ -244,4 +246,16 @@ enum error_code operator_fold(struct graph *graph, struct node *node, struct err
     free(scratch);
     free(data);
     return code;
+}
+
+enum error_code operator_arrange(struct graph *graph, int32_t value, struct error *error)
+{
+    int32_t from = value < 0 ? -1 : graph->values[value].arranged_from;
+    if (from < 0)
+        return ERROR_NONE;
+    struct node node = {.kind = OPERATOR_TRANSPOSE, .name = graph->values[value].name, .input_count = 1, .output_count = 1, .inputs = &from,
+                        .outputs = &value, .attributes.transpose.order = {0, 2, 3, 1}};
+    TRY(operator_fold(graph, &node, error));
+    graph->values[value].arranged_from = -1;
+    return ERROR_NONE;
 }

@@ -49,6 +49,9 @@ MUST_CHECK enum error_code operator_prepare(const struct graph *graph, const str
  * be large or slow to make stays as it is, without an error. */
 MUST_CHECK enum error_code operator_fold(struct graph *graph, struct node *node, struct error *error);
 
+/* Rearranges a constant that is not as its shape says yet (graph.h, arranged_from): for whoever is about to read its content. */
+MUST_CHECK enum error_code operator_arrange(struct graph *graph, int32_t value, struct error *error);
+
 /* Moves what is there of a bounded value (graph.h) together, given its count; the actual extent along its axis. bounded.c */
 int32_t bounded_shrink(const struct value *value, const void *count, void *data);
 
@@ -59,6 +62,8 @@ typedef enum error_code operator_prepare_function(struct operation *operation, s
 /* convolution.c, depthwise.c, fully_connected.c, pool.c */
 operator_infer_function convolution_infer, depthwise_infer, fully_connected_infer, pool_infer, global_pool_infer;
 operator_prepare_function convolution_prepare, depthwise_prepare, fully_connected_prepare, pool_prepare, global_pool_prepare;
+
+bool convolution_packs(const struct graph *graph, const struct node *node); /* its weights are read for packing (packed.h) alone */
 
 /* Resolves SAME padding and computes the output extent of one spatial axis pair; shared by convolution and pooling.
  * ERROR_MODEL where kernel, stride, dilation or pad are not positive, too large, or the result would be empty. */

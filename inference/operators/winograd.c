@@ -8,6 +8,7 @@
 #include "inference/kernels/panels_f32.h"
 #include "inference/operators/convolution_f32.h"
 #include "inference/operators/families.h"
+#include "inference/packed.h"
 
 #include <float.h>
 #include <string.h>
@@ -189,15 +190,19 @@ enum error_code winograd_prepare(struct operation *operation, struct arena *aren
     layer->panel_count = (layer->columns + layer->panel_columns - 1) / layer->panel_columns;
     layer->tiles_across = (out[2] + layer->tile - 1) / layer->tile;
     layer->tiles = layer->tiles_across * ((out[1] + layer->tile - 1) / layer->tile);
-    float *panels = arena_allocate_array(arena, (size_t)(layer->panel_count * layer->window),
-                                         (size_t)((1 + layer->channels) * layer->panel_columns) * sizeof *panels);
+    size_t bytes;
+    bool filled = false;
+    bool fits = !__builtin_mul_overflow((size_t)(layer->panel_count * layer->window),
+                                        (size_t)((1 + layer->channels) * layer->panel_columns) * sizeof *layer->panels, &bytes);
+    float *panels = fits ? packed_place(operation->graph->packed, arena, bytes, &filled) : NULL;
     float *padded_bias = arena_allocate_array(arena, (size_t)(layer->panel_count * layer->panel_columns), sizeof *padded_bias);
     layer->zeros = arena_allocate_array(arena, (size_t)layer->channels, sizeof *layer->zeros);
     if (panels == NULL || padded_bias == NULL || layer->zeros == NULL)
         return operator_fail(node, ERROR_LIMIT, error, "its weights need more memory than eddy allows");
     if (bias != NULL)
         memcpy(padded_bias, bias, (size_t)layer->columns * sizeof *bias);
-    pack(layer, operation_input(operation, 1)->data, panels);
+    if (!filled)
+        pack(layer, operation_input(operation, 1)->data, panels);
     layer->panels = panels;
     layer->bias = padded_bias;
     operation->macs = (uint64_t)(shape_elements(&operation_output(operation, 0)->shape) * 9 * layer->channels);

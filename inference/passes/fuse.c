@@ -37,6 +37,7 @@ static const float *constant_f32(const struct graph *graph, int32_t value)
 
 static enum error_code scale_layer(struct graph *graph, struct graph_uses *uses, struct node *layer, const struct node *norm, struct error *error)
 {
+    TRY(operator_arrange(graph, layer->inputs[1], error));
     const struct value weights = graph->values[layer->inputs[1]];
     int64_t channels = graph->values[layer->outputs[0]].shape.dims[graph->values[layer->outputs[0]].shape.rank - 1];
     int64_t count = shape_elements(&weights.shape), inner = layer->kind == OPERATOR_DEPTHWISE_CONV ? 1 : count / channels;

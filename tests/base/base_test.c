@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/queue.h"
 #include "base/utf8.h"
@@ -137,6 +138,28 @@ static void log_levels_have_names(void)
     CHECK(!log_level_parse("loud", &level));
 }
 
+static void a_hash_is_xxh64_however_its_bytes_come(void)
+{
+    CHECK(hash_bytes("", 0, 0) == 0xEF46DB3751D8E999u);
+    CHECK(hash_bytes("a", 1, 0) == 0xD24EC4F1A98C6E5Bu);
+    CHECK(hash_bytes("abc", 3, 0) == 0x44BC2CF5AD770999u);
+    uint8_t bytes[200];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 37);
+    for (size_t length = 0; length <= sizeof bytes; length++) {
+        uint64_t whole = hash_bytes(bytes, length, 5);
+        for (size_t cut = 0; cut <= length; cut += 7) {
+            struct hash hash;
+            hash_begin(&hash, 5);
+            hash_add(&hash, bytes, cut);
+            hash_add(&hash, bytes + cut, (length - cut) / 2);
+            hash_add(&hash, bytes + cut + (length - cut) / 2, length - cut - (length - cut) / 2);
+            CHECK(hash_end(&hash) == whole);
+        }
+        CHECK(length == 0 || whole != hash_bytes(bytes, length - 1, 5));
+    }
+}
+
 int main(int count, char **arguments)
 {
     return check_main(count, arguments, (struct check_case[]){
@@ -144,5 +167,5 @@ int main(int count, char **arguments)
         CASE(an_arena_gives_zeroed_aligned_memory_up_to_its_maximum), CASE(a_queue_keeps_order_and_refuses_when_full),
         CASE(a_queue_loses_nothing_between_threads), CASE(the_wall_clock_is_written_as_rfc_3339),
         CASE(utf8_refuses_overlong_forms_surrogates_and_cut_sequences), CASE(a_replaced_file_is_whole_and_maps_back),
-        CASE(log_levels_have_names), {0}});
+        CASE(log_levels_have_names), CASE(a_hash_is_xxh64_however_its_bytes_come), {0}});
 }

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+eddy_test(packed_test packed_test.c onnx_text.c LIBRARIES eddy_inference)
