@@ -403,12 +403,14 @@ static void shrink_bounded(struct run *run)
     const struct graph *graph = &run->model->graph;
     for (int32_t i = 0; i < graph->output_count; i++) {
         const struct value *value = &graph->values[graph->outputs[i]];
+        if (!value->bounded)
+            continue;
         int32_t first = 0; /* one value under two names is moved together once */
         while (graph->outputs[first] != graph->outputs[i])
             first++;
-        if (value->bounded && first < i)
+        if (first < i)
             run->outputs[i].shape = run->outputs[first].shape;
-        else if (value->bounded)
+        else
             run->outputs[i].shape.dims[value->bound_axis] = bounded_shrink(value, run->data[value->bound_count], run->outputs[i].data);
     }
 }

@@ -86,7 +86,7 @@ int32_t graph_add_value(struct graph *graph, const char *name, enum dtype dtype)
     if (grown == NULL)
         return -1;
     graph->values = grown;
-    graph->values[graph->value_count] = (struct value){.name = name, .dtype = dtype, .arranged_from = -1, .producer = -1};
+    graph->values[graph->value_count] = (struct value){.name = name, .dtype = dtype, .producer = -1};
     return graph->value_count++;
 }
 

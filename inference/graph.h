@@ -157,8 +157,8 @@ struct value {
     struct quantization quantization;
     const void *data;             /* constant, dense; NULL: computed at run time, or a graph input */
     const void *given;            /* graph input: what the caller says it will hold; becomes data where it must be known. Else NULL */
-    int32_t arranged_from;        /* weights [O, KH, KW, I] still to be rearranged from this constant [O, I, KH, KW], whose data theirs is so far:
-                                   * operator_arrange before reading them. -1: data is as the shape says */
+    int32_t arranged_from;        /* weights [O, KH, KW, I] still to be rearranged from [O, I, KH, KW], the constant of this index less 1, whose
+                                   * data theirs is so far: operator_arrange before reading them. 0: data is as the shape says */
     int32_t producer;             /* node index; -1: a constant or a graph input */
 };
 

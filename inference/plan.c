@@ -82,35 +82,59 @@ static int larger_first(const void *a, const void *b)
     return (x->value > y->value) - (x->value < y->value);
 }
 
-/* The lowest offset where the block meets none of those placed that live at the same time. */
-static size_t find_offset(const struct block *placed, int32_t count, const struct block *block)
+/* What was placed so far, lowest offset first. Looking for a gap takes as long as there are blocks: beyond SEARCHED_MAX, which is more than any
+ * model that is run on a gateway has, a block gets a place of its own, so that a file cannot make opening it take minutes. */
+enum { SEARCHED_MAX = 1 << 14 };
+
+struct placed {
+    const struct block **blocks;
+    int32_t count;
+    size_t end; /* of the highest */
+};
+
+/* The lowest offset where the block meets none that lives at the same time. */
+static size_t find_offset(const struct placed *placed, const struct block *block)
 {
     size_t offset = 0;
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int32_t i = 0; i < count; i++) {
-            const struct block *other = &placed[i];
-            bool meets = other->first <= block->last && block->first <= other->last && other->offset < offset + block->bytes &&
-                         offset < other->offset + other->bytes;
-            if (meets) {
-                offset = other->offset + other->bytes;
-                moved = true;
-            }
-        }
+    if (placed->count >= SEARCHED_MAX)
+        return placed->end;
+    for (int32_t i = 0; i < placed->count; i++) {
+        const struct block *other = placed->blocks[i];
+        if (other->first > block->last || block->first > other->last)
+            continue;
+        if (other->offset >= offset + block->bytes)
+            break;
+        if (other->offset + other->bytes > offset)
+            offset = other->offset + other->bytes;
     }
     return offset;
 }
 
-static size_t find_lower_bound(const struct graph *graph, const struct block *blocks, int32_t count)
+static void place(struct placed *placed, struct block *block)
 {
-    size_t most = 0;
+    block->offset = find_offset(placed, block);
+    placed->end = block->offset + block->bytes > placed->end ? block->offset + block->bytes : placed->end;
+    if (placed->count == SEARCHED_MAX)
+        return;
+    int32_t i = placed->count++;
+    for (; i > 0 && placed->blocks[i - 1]->offset > block->offset; i--)
+        placed->blocks[i] = placed->blocks[i - 1];
+    placed->blocks[i] = block;
+}
+
+/* change: [nodes + 2], zeroed: what comes into life at each node less what ended before it. Inputs live from before the first node. */
+static size_t find_lower_bound(const struct graph *graph, const struct block *blocks, int32_t count, int64_t *change)
+{
+    int64_t most = 0, alive = 0;
+    for (int32_t i = 0; i < count; i++) {
+        change[blocks[i].first < 0 ? 0 : blocks[i].first] += (int64_t)blocks[i].bytes;
+        change[blocks[i].last + 1] -= (int64_t)blocks[i].bytes;
+    }
     for (int32_t n = 0; n < graph->node_count; n++) {
-        size_t alive = 0;
-        for (int32_t i = 0; i < count; i++)
-            alive += blocks[i].first <= n && n <= blocks[i].last ? blocks[i].bytes : 0;
+        alive += change[n];
         most = alive > most ? alive : most;
     }
-    return most;
+    return (size_t)most;
 }
 
 enum error_code plan_make(struct graph *graph, const struct operation *operations, struct plan *plan_out, struct error *error)
@@ -118,7 +142,11 @@ enum error_code plan_make(struct graph *graph, const struct operation *operation
     size_t values = (size_t)graph->value_count + 1;
     struct plan plan = {.offsets = arena_allocate_array(&graph->arena, values, sizeof *plan.offsets)};
     struct block *blocks = malloc(values * sizeof *blocks), *own = malloc(values * sizeof *own);
-    if (plan.offsets == NULL || blocks == NULL || own == NULL) {
+    struct placed placed = {.blocks = malloc(values * sizeof *placed.blocks)};
+    int64_t *change = calloc((size_t)graph->node_count + 2, sizeof *change);
+    if (plan.offsets == NULL || blocks == NULL || own == NULL || placed.blocks == NULL || change == NULL) {
+        free(change);
+        free(placed.blocks);
         free(own);
         free(blocks);
         return error_set(error, ERROR_LIMIT, "no memory to plan %zu values", values);
@@ -134,12 +162,12 @@ enum error_code plan_make(struct graph *graph, const struct operation *operation
     qsort(own, (size_t)count, sizeof *own, larger_first);
     bool fits = true;
     for (int32_t i = 0; i < count && fits; i++) {
-        own[i].offset = find_offset(own, i, &own[i]);
+        place(&placed, &own[i]);
         plan.offsets[own[i].value] = own[i].offset;
-        plan.bytes = own[i].offset + own[i].bytes > plan.bytes ? own[i].offset + own[i].bytes : plan.bytes;
+        plan.bytes = placed.end;
         fits = plan.bytes <= RUN_BYTES_MAX;
     }
-    plan.lower_bound = find_lower_bound(graph, own, count);
+    plan.lower_bound = find_lower_bound(graph, own, count, change);
     for (int32_t v = 0; v < graph->value_count; v++) {
         int32_t root = v;
         while (blocks[root].shares >= 0)
@@ -152,6 +180,8 @@ enum error_code plan_make(struct graph *graph, const struct operation *operation
         if (value->placed && plan.offsets[value->host] != SIZE_MAX)
             plan.offsets[v] = plan.offsets[value->host] + (size_t)value->host_channel * dtype_bytes(value->dtype);
     }
+    free(change);
+    free(placed.blocks);
     free(own);
     free(blocks);
     plan.scratch_offset = plan.bytes;

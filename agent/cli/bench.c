@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/bundle.h"
 #include "agent/cli/cli.h"
+#include "agent/cli/peer.h"
 #include "base/json_writer.h"
 #include "inference/threads.h"
 
@@ -17,9 +18,12 @@ static const char usage[] =
     "      --runs R      timed runs (default: about half a second's worth)\n"
     "      --cpu NAME    kernels: scalar, avx2, avxvnni, avx512, avx512vnni, neon (default: the best of this CPU)\n"
     "      --profile     one line a layer: lowest time of the runs, share of the whole, GMAC/s\n"
+    "      --packed      keep the weights as these kernels want them in a file beside the model, and use it\n"
+    "      --compare R   time onnxruntime beside eddy, in rounds, and compare results; its library is found by the system's loader, or is\n"
+    "                    named: onnxruntime=PATH (ncnn and xnnpack read no such files: bench/inference.py)\n"
     "      --json        one JSON line\n";
 
-enum { WARM_UP_RUNS = 10, RUNS_MAX = 1000000 };
+enum { WARM_UP_RUNS = 10, RUNS_MAX = 1000000, ROUNDS = 3 };
 
 static double now_ms(void)
 {
@@ -76,6 +80,7 @@ static long peak_kb(void)
 
 struct bench_settings {
     struct model_options model;
+    const char *compare; /* NULL: with nothing */
     int runs, threads;
     bool json, profile;
 };
@@ -83,6 +88,8 @@ struct bench_settings {
 struct bench_result {
     double load_ms, first_ms, median_ms, min_ms, p95_ms;
     int runs, threads;
+    const char *peer;    /* NULL: none; own_ms, peer_ms: lowest median of the rounds */
+    double own_ms, peer_ms, difference;
 };
 
 static int time_runs(struct run *run, int runs, struct bench_result *result)
@@ -114,6 +121,41 @@ static int time_runs(struct run *run, int runs, struct bench_result *result)
     return 0;
 }
 
+/* Rounds of eddy and the peer in turn, so that what else happens on the machine happens to both. */
+static enum error_code time_rounds(struct peer *peer, struct run *run, struct bench_result *result, double *times, struct error *error)
+{
+    for (int i = 0; i < WARM_UP_RUNS; i++)
+        TRY(peer_execute(peer, error));
+    run_execute(run);
+    TRY(peer_difference(peer, run, &result->difference, error));
+    for (int round = 0; round < 2 * ROUNDS; round++) {
+        bool own = round % 2 == 0;
+        for (int i = 0; i < result->runs; i++) {
+            double start = now_ms();
+            if (own)
+                run_execute(run);
+            else
+                TRY(peer_execute(peer, error));
+            times[i] = now_ms() - start;
+        }
+        qsort(times, (size_t)result->runs, sizeof *times, compare);
+        double *lowest = own ? &result->own_ms : &result->peer_ms;
+        *lowest = round < 2 || times[result->runs / 2] < *lowest ? times[result->runs / 2] : *lowest;
+    }
+    return ERROR_NONE;
+}
+
+static enum error_code time_peer(struct peer *peer, struct run *run, struct bench_result *result, struct error *error)
+{
+    double *times = malloc((size_t)result->runs * sizeof *times);
+    if (times == NULL)
+        return error_set(error, ERROR_LIMIT, "no memory for the times of the runs");
+    enum error_code code = time_rounds(peer, run, result, times, error);
+    free(times);
+    result->peer = peer_title(peer);
+    return code;
+}
+
 static void print_json(const char *path, const struct model *model, const struct bench_result *result)
 {
     char text[4096];
@@ -140,6 +182,18 @@ static void print_json(const char *path, const struct model *model, const struct
     json_integer(&writer, (int64_t)model_memory(model));
     json_key(&writer, "peak_kb");
     json_integer(&writer, peak_kb());
+    json_key(&writer, "packed");
+    json_bool(&writer, model_is_packed_mapped(model));
+    if (result->peer != NULL) {
+        const struct { const char *key; double value; } compared[] = {
+            {"own_ms", result->own_ms}, {"peer_ms", result->peer_ms}, {"ratio", result->peer_ms / result->own_ms}, {"difference", result->difference}};
+        json_key(&writer, "peer");
+        json_string(&writer, result->peer);
+        for (size_t i = 0; i < sizeof compared / sizeof compared[0]; i++) {
+            json_key(&writer, compared[i].key);
+            json_float(&writer, compared[i].value);
+        }
+    }
     json_object_end(&writer);
     json_writer_finish(&writer);
     puts(text);
@@ -152,6 +206,9 @@ static void print_text(const char *path, const struct model *model, const struct
            result->min_ms, result->p95_ms);
     printf("  %.1f MMAC, %.1f GMAC/s, arena %.2f MB, peak RSS %.1f MB\n", (double)model_macs(model) / 1e6,
            (double)model_macs(model) / result->median_ms / 1e6, (double)model_memory(model) / 1e6, (double)peak_kb() / 1024);
+    if (result->peer != NULL)
+        printf("  %s: median %.4f ms, eddy in the same rounds %.4f ms: %.2f times as fast; results differ by at most %g\n", result->peer,
+               result->peer_ms, result->own_ms, result->peer_ms / result->own_ms, result->difference);
 }
 
 static void print_profile(const struct model *model, struct run *run, int runs)
@@ -180,10 +237,12 @@ static void print_profile(const struct model *model, struct run *run, int runs)
     free(times);
 }
 
-static enum error_code time_model(const struct bench_settings *settings, const char *path, const struct model *model, struct threads *threads,
+static enum error_code time_model(const struct bench_settings *settings, const char *path, const struct bundle *bundle, struct threads *threads,
                                   double start, struct error *error)
 {
+    const struct model *model = bundle->model;
     struct run *run = NULL;
+    struct peer *peer = NULL;
     struct bench_result result = {.threads = settings->threads};
     TRY(run_new(model, &run, error));
     enum error_code code = run_set_threads(run, threads, error);
@@ -193,12 +252,17 @@ static enum error_code time_model(const struct bench_settings *settings, const c
         if (time_runs(run, settings->runs, &result) != 0)
             code = error_set(error, ERROR_LIMIT, "no memory for the times of the runs");
     }
+    if (code == ERROR_NONE && settings->compare != NULL)
+        code = peer_open(settings->compare, bundle->manifest->model_path, run, settings->threads, &peer, error);
+    if (code == ERROR_NONE && peer != NULL)
+        code = time_peer(peer, run, &result, error);
     if (code == ERROR_NONE && settings->json)
         print_json(path, model, &result);
     else if (code == ERROR_NONE)
         print_text(path, model, &result);
     if (code == ERROR_NONE && settings->profile)
         print_profile(model, run, result.runs);
+    peer_close(peer);
     run_free(run);
     return code;
 }
@@ -213,7 +277,7 @@ static int bench(const char *path, const struct bench_settings *settings)
         return cli_fail("bench", &error);
     enum error_code code = threads_new(settings->threads, 1, &threads, &error);
     if (code == ERROR_NONE)
-        code = time_model(settings, path, bundle.model, threads, start, &error);
+        code = time_model(settings, path, &bundle, threads, start, &error);
     threads_free(threads);
     bundle_close(&bundle);
     return code == ERROR_NONE ? CLI_DONE : cli_fail("bench", &error);
@@ -223,7 +287,8 @@ int cli_bench(int count, char **arguments)
 {
     static const struct option options[] = {{"threads", required_argument, NULL, 't'}, {"runs", required_argument, NULL, 'r'},
                                             {"cpu", required_argument, NULL, 'u'},     {"json", no_argument, NULL, 'j'},
-                                            {"profile", no_argument, NULL, 'p'},       {"help", no_argument, NULL, 'h'},
+                                            {"profile", no_argument, NULL, 'p'},       {"packed", no_argument, NULL, 'k'},
+                                            {"compare", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
                                             {0}};
     struct bench_settings settings = {.threads = 1};
     long number;
@@ -241,6 +306,8 @@ int cli_bench(int count, char **arguments)
             break;
         case 'u': settings.model.cpu = optarg; break;
         case 'p': settings.profile = true; break;
+        case 'k': settings.model.keep_packed = true; break;
+        case 'c': settings.compare = optarg; break;
         case 'j': settings.json = true; break;
         case 'h': return cli_usage(usage, CLI_DONE);
         default: return cli_usage(usage, CLI_USAGE);

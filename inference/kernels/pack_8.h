@@ -28,11 +28,12 @@ struct byte_rows {
     uint8_t *out;
 };
 
-/* distances: [taps], kept by the caller. stored, bias: of column `first` of the layer on (groups). kept may be NULL. ERROR_LIMIT: no memory. */
+/* distances: [taps], kept by the caller. stored, bias: of column `first` of the layer on (groups). kept may be NULL.
+ * ERROR_LIMIT: no memory. */
 MUST_CHECK enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kernels, struct packed_weights *kept, struct arena *arena,
-                                  const struct node *node, const struct value *input, const struct value *weights, const struct value *output, const int8_t *stored,
-                                  const int32_t *bias, int64_t first, int64_t columns, int64_t taps, int64_t depth, const int64_t *distances,
-                                  struct error *error);
+                                  const struct node *node, const struct value *input, const struct value *weights, const struct value *output,
+                                  const int8_t *stored, const int32_t *bias, int64_t first, int64_t columns, int64_t taps, int64_t depth,
+                                  const int64_t *distances, struct error *error);
 
 /* The columns of panels first .. last - 1 of `count` tiles: a panel's weights serve all of them in turn. */
 void packed_8_run(const struct packed_8 *packed, int count, const struct byte_rows *tiles, int64_t out_stride, int64_t first, int64_t last);

@@ -27,8 +27,8 @@ struct weight_layout {
 
 /* bias: [columns], may be NULL; packed may be NULL. ERROR_LIMIT: no memory. */
 MUST_CHECK enum error_code panels_f32_pack(struct panels_f32 *panels_out, const struct kernels *kernels, struct packed_weights *packed,
-                                           struct arena *arena, const struct node *node, const struct weight_layout *layout, const float *bias, int64_t columns, int64_t taps, int64_t depth,
-                                           struct error *error);
+                                           struct arena *arena, const struct node *node, const struct weight_layout *layout, const float *bias,
+                                           int64_t columns, int64_t taps, int64_t depth, struct error *error);
 
 /* `rows` result rows of panels [first, last). inputs: [taps][KERNEL_ROWS_MAX]; out and residual (may be NULL): column 0 of the first row. */
 void panels_f32_run(const struct panels_f32 *panels, int64_t first, int64_t last, int rows, const float *const *inputs, float *out,

@@ -16,7 +16,7 @@ static enum error_code arrange_later(struct importer *importer, int32_t weights,
     *value_out = graph_add_constant(importer->graph, source->name, source->dtype, &shape, source->data);
     if (*value_out < 0)
         return import_fail(importer, ERROR_LIMIT, "the graph is larger than eddy takes");
-    importer->graph->values[*value_out].arranged_from = weights;
+    importer->graph->values[*value_out].arranged_from = weights + 1;
     return ERROR_NONE;
 }
 

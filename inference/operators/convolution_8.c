@@ -182,8 +182,8 @@ static enum error_code pack_groups(const struct operation *operation, struct con
     for (int64_t g = 0; g < convolution->group_count; g++) {
         int64_t first = g * convolution->group_columns;
         TRY(pack_8(&convolution->groups[g], operation->kernels->bytes, operation->graph->packed, arena, node, input, weights, output,
-                   (const int8_t *)weights->data + g * stride, bias != NULL ? (const int32_t *)bias->data + first : NULL, first, convolution->group_columns, taps, depth,
-                   convolution->distances, error));
+                   (const int8_t *)weights->data + g * stride, bias != NULL ? (const int32_t *)bias->data + first : NULL, first,
+                   convolution->group_columns, taps, depth, convolution->distances, error));
     }
     return ERROR_NONE;
 }

@@ -250,12 +250,12 @@ enum error_code operator_fold(struct graph *graph, struct node *node, struct err
 
 enum error_code operator_arrange(struct graph *graph, int32_t value, struct error *error)
 {
-    int32_t from = value < 0 ? -1 : graph->values[value].arranged_from;
+    int32_t from = value < 0 ? -1 : graph->values[value].arranged_from - 1;
     if (from < 0)
         return ERROR_NONE;
     struct node node = {.kind = OPERATOR_TRANSPOSE, .name = graph->values[value].name, .input_count = 1, .output_count = 1, .inputs = &from,
                         .outputs = &value, .attributes.transpose.order = {0, 2, 3, 1}};
     TRY(operator_fold(graph, &node, error));
-    graph->values[value].arranged_from = -1;
+    graph->values[value].arranged_from = 0;
     return ERROR_NONE;
 }
