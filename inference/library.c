@@ -64,7 +64,7 @@ static enum eddy_status open_either(const char *path, const void *bytes, size_t 
 {
     struct error cause = {0};
     struct model *model = NULL;
-    struct model_options engine_options = {.cpu = options != NULL ? options->cpu : NULL};
+    struct model_options engine_options = {.cpu = options != NULL ? options->cpu : NULL, .keep_packed = options != NULL && options->keep_packed};
     size_t count = options != NULL && options->given_count > 0 ? (size_t)options->given_count : 0;
     struct input_shape *given = calloc(count + 1, sizeof *given);
     enum error_code code = given == NULL ? error_set(&cause, ERROR_LIMIT, "%s: no memory", path) : ERROR_NONE;

@@ -135,7 +135,7 @@ struct packed_weights *packed_open(const struct graph *graph, const char *model_
     struct packed_weights *packed = is_wanted(options) && graph->mapped_bytes >= PACKED_BYTES_MIN / 2 ? calloc(1, sizeof *packed) : NULL;
     if (packed == NULL)
         return NULL;
-    packed->key = hash_given(options, hash_layers(graph, hash_text(cpu, hash_text(EDDY_VERSION, 0))));
+    packed->key = hash_given(options, hash_layers(graph, hash_text(cpu, hash_text(PACKING_DIGEST, 0))));
     if ((size_t)snprintf(packed->path, sizeof packed->path, "%s.%s.packed", model_path, cpu) >= sizeof packed->path ||
         !hash_file(model_path, &packed->key)) {
         free(packed);

@@ -10,8 +10,8 @@
  * Checked at each open, before any of it is used: owner (the user who runs this, or root) and mode (nobody else may write), length, the key,
  *   and the checksum (XXH64) over all that follows the header. The key says of which model file the weights are: device, inode, size, times of
  *   modification and change (not its content: reading 100 MB takes longer than the rest of the start), the graph's layers and the choices made
- *   for them, dimensions and contents given at open, kernels' name, engine version. Checksums find damage, not malice: that is what owner and
- *   mode are for.
+ *   for them, dimensions and contents given at open, kernels' name, a digest of the sources that pack and read (core.cmake).
+ *   Checksums find damage, not malice: that is what owner and mode are for.
  * Memory: blocks are used in place: pages of the file, clean and shared by all processes that run the model.
  * Threads: none; lives while one model is opened, then the map is only read. */
 #ifndef EDDY_INFERENCE_PACKED_H

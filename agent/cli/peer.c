@@ -144,7 +144,7 @@ enum error_code peer_open(const char *name, const char *model_path, struct run *
     struct peer *peer = calloc(1, sizeof *peer);
     if (peer == NULL)
         return error_set(error, ERROR_LIMIT, "no memory for another runtime");
-    enum error_code code = load_library(peer, path != NULL ? path + 1 : NULL, error);
+    enum error_code code = load_library(peer, path != NULL && path[1] != '\0' ? path + 1 : NULL, error);
     if (code == ERROR_NONE)
         code = open_session(peer, model_path, threads, error);
     if (code == ERROR_NONE)

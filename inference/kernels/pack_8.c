@@ -181,14 +181,14 @@ enum error_code pack_8(struct packed_8 *packed, const struct byte_kernels *kerne
         return operator_fail(node, ERROR_LIMIT, error, "its weights need more memory than eddy allows");
     TRY(pack_8_results(&packed->results, arena, node, input, weights, output, first, columns, error));
     (void)pack_8_weight_zero(weights, &packed->weight_zero);
+    fill_tile(packed, input);
+    packed->tile.distances = distances;
     if (!filled) {
         fill_panels(packed, input, weights, stored, bias, panels, narrow, data);
         pack_8_keep_bounds(&packed->results, columns, data + panels_bytes);
     } else {
         pack_8_take_bounds(&packed->results, columns, data + panels_bytes);
     }
-    fill_tile(packed, input);
-    packed->tile.distances = distances;
     return ERROR_NONE;
 }
 

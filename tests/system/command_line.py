@@ -127,9 +127,17 @@ def inference(folder):
 def benchmark(folder):
     line = lines_of(expect(0, "bench", ANOMALY, "--runs", "7", "--json"))[0]
     contract = {"model", "cpu", "threads", "runs", "load_ms", "first_ms", "med_ms", "min_ms", "p95_ms", "macs", "arena_bytes", "peak_kb"}
-    check(set(line) == contract | {"winograd_layers"}, "bench has the contract's keys, and says where it filters minimally", line)
+    check(set(line) == contract | {"winograd_layers", "packed"}, "bench has the contract's keys, and says what it filters minimally and maps", line)
     check(line["runs"] == 7 and 0 < line["min_ms"] <= line["med_ms"] <= line["p95_ms"], "bench counts and orders", line)
     expect(0, "bench", ANOMALY, "--runs", "3", "--threads", "2", says="MMAC", where="stdout")
+    expect(0, "bench", ANOMALY, "--runs", "3", "--packed", says="MMAC", where="stdout")
+    expect(1, "bench", ANOMALY, "--runs", "3", "--compare", "ncnn", says="reads neither")
+    expect(1, "bench", ANOMALY, "--runs", "3", "--compare", "other", says="no runtime to compare with")
+    expect(1, "bench", ANOMALY, "--runs", "3", "--compare", "onnxruntime=/nowhere.so", says="--compare onnxruntime=PATH")
+    library = os.environ.get("EDDY_ONNXRUNTIME")  # a path; whoever has it can try the comparison itself
+    if library:
+        line = lines_of(expect(0, "bench", ANOMALY, "--runs", "9", "--json", "--compare", f"onnxruntime={library}"))[0]
+        check(line["ratio"] > 0 and line["difference"] < 1.1, f"results beside {line['peer']} differ by at most {line['difference']}")
     damaged = folder / "damaged.onnx"
     damaged.write_bytes((ANOMALY / "motor-anomaly.onnx").read_bytes()[:1000])
     expect(1, "bench", damaged, says="damaged.onnx")

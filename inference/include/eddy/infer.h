@@ -16,7 +16,8 @@
  * Shapes:  all are fixed when the model is opened. struct eddy_given says dimensions that the file leaves open, and the content of inputs that
  *          decide a shape; those become constants and are no inputs any more. Where only a run knows an extent (NonMaxSuppression, NonZero),
  *          eddy_output states its upper bound and eddy_run_output the actual one.
- * Environment: EDDY_CPU chooses kernels (scalar, avx2, avxvnni, avx512, avx512vnni, neon), EDDY_PASSES leaves graph passes out; options win. */
+ * Environment: EDDY_CPU chooses kernels (scalar, avx2, avxvnni, avx512, avx512vnni, neon), EDDY_PASSES leaves graph passes out; options win.
+ *          EDDY_PACKED=on keeps packed weights for every model, off for none, whatever options say. */
 #ifndef EDDY_INFER_H
 #define EDDY_INFER_H
 
@@ -69,6 +70,8 @@ struct eddy_options {
     const struct eddy_given *given;
     int given_count;
     const char *cpu;                /* NULL: EDDY_CPU, else the best there is */
+    int keep_packed;                /* 1: eddy_open keeps the weights, as these kernels want them, in PATH.KERNELS.packed, where it can write: the next
+                                     * open maps them. Used after its owner, key and checksum were found right; else written anew; never needed */
 };
 
 struct eddy_model;
