@@ -49,8 +49,8 @@ enum error_code fully_connected_8_prepare(struct operation *operation, struct ar
     struct fully_connected_8 *layer = arena_allocate(arena, sizeof *layer);
     if (layer == NULL)
         return operator_fail(node, ERROR_LIMIT, error, "no memory");
-    TRY(pack_8(&layer->packed, operation->kernels->bytes, operation->graph->packed, arena, node, input, weights, output, weights->data, bias != NULL ? bias->data : NULL, 0, columns,
-               1, depth, no_distance, error));
+    TRY(pack_8(&layer->packed, operation->kernels->bytes, operation->graph->packed, arena, node, input, weights, output, weights->data,
+               bias != NULL ? bias->data : NULL, 0, columns, 1, depth, no_distance, error));
     operation->macs = (uint64_t)(output->shape.dims[0] * columns * depth);
     layer->rows = output->shape.dims[0];
     layer->tiles = (layer->rows + layer->packed.kernels->rows - 1) / layer->packed.kernels->rows;
