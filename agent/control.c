@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Commands: eddy/<agent>/cmd/<verb>, JSON body, answered on the MQTT 5 response topic with its correlation data, else on
- * eddy/<agent>/reply/<verb> with the body's "id". One table row a verb; unknown verbs and bad bodies get an error reply. */
+ * eddy/<agent>/reply/<verb> with the body's "id". One table row a verb; unknown verbs and bad bodies get an error reply. A command whose response
+ * topic is none that may be published to is not run: that is said on the reply topic. */
 #include "agent/internal.h"
+#include "agent/topic.h"
 #include "base/json_reader.h"
 #include "base/log.h"
 
@@ -272,17 +274,28 @@ void control_reply(struct agent *agent, const struct command *command, const cha
     if (!json_writer_finish(&writer))
         return;
     snprintf(topic, sizeof topic, "eddy/%s/reply/%s", agent->config->agent.id, verb);
-    struct link_publication publication = {.topic = command->message.response_topic != NULL ? command->message.response_topic : topic,
+    const char *response = command->message.response_topic;
+    struct link_publication publication = {.topic = response != NULL && topic_problem(response) == NULL ? response : topic,
                                            .payload = agent->text, .payload_bytes = writer.length, .qos = 1,
                                            .content_type = "application/json", .correlation = command->message.correlation,
                                            .correlation_bytes = command->message.correlation_bytes};
     agent_publish(agent, command->from, &publication);
 }
 
+static enum error_code check_response_topic(const struct command *command, const char *verb, struct error *error)
+{
+    const char *problem = command->message.response_topic != NULL ? topic_problem(command->message.response_topic) : NULL;
+    if (problem == NULL)
+        return ERROR_NONE;
+    log_warning("command %s: the response topic cannot be published to: %s", verb, problem);
+    return error_set(error, ERROR_INPUT, "the response topic cannot be published to: %s; the command was not run", problem);
+}
+
 static enum error_code run_verb(struct agent *agent, const struct command *command, const char *verb, struct json_writer *data,
                                 struct error *error)
 {
     struct arguments arguments;
+    TRY(check_response_topic(command, verb, error));
     TRY(read_arguments(&command->message, &arguments, error));
     if (command->message.retained)
         return error_set(error, ERROR_INPUT, "retained commands are ignored: publish it without the retain flag");
@@ -300,12 +313,13 @@ void control_handle(struct agent *agent, struct command *command)
     const char *verb;
     if (!command_prefix(agent, command->message.topic, &verb))
         return;
-    if (strcmp(verb, "reload") == 0 && !command->message.retained && !agent->reload_wanted) {
+    struct error error = {0};
+    if (strcmp(verb, "reload") == 0 && !command->message.retained && !agent->reload_wanted &&
+        check_response_topic(command, verb, &error) == ERROR_NONE) {
         agent->reload_wanted = agent->reload_reply_wanted = true;
         agent->reload_command = *command; /* answered by agent_report_reload, which releases it */
         return;
     }
-    struct error error = {0};
     struct json_writer data;
     json_writer_init(&data, text, sizeof text);
     enum error_code code = run_verb(agent, command, verb, &data, &error);

@@ -1,7 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/topic.h"
 
+#include "base/utf8.h"
+
 #include <string.h>
+
+const char *topic_problem(const char *topic)
+{
+    size_t length = strlen(topic);
+    if (length == 0)
+        return "it is empty";
+    if (length > TOPIC_NAME_BYTES_MAX)
+        return "it is longer than 1024 bytes";
+    if (topic[0] == '$')
+        return "topics that begin with $ are the broker's";
+    if (strpbrk(topic, "+#") != NULL)
+        return "+ and # are wildcards";
+    if (!utf8_is_valid(topic, length))
+        return "it is not UTF-8";
+    for (size_t i = 0; i < length; i++) { /* U+0000 to U+001F, U+007F to U+009F */
+        unsigned char byte = (unsigned char)topic[i];
+        if (byte < 0x20 || byte == 0x7f || (byte == 0xc2 && (unsigned char)topic[i + 1] < 0xa0))
+            return "it holds a control character";
+    }
+    return NULL;
+}
+
+_Static_assert(TOPIC_NAME_BYTES_MAX == 1024, "topic_problem says so");
 
 static const char *without_share(const char *filter)
 {

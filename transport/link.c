@@ -276,7 +276,8 @@ enum error_code link_unsubscribe(struct link *link, const char *filter, struct e
 void link_get_statistics(struct link *link, struct link_statistics *statistics_out)
 {
     pthread_mutex_lock(&link->lock);
-    *statistics_out = (struct link_statistics){.connected = link->usable, .connecting = link->phase == LINK_CONNECTING, .connects = link->connects, .overruns = link->overruns, .send_window = link->window,
+    *statistics_out = (struct link_statistics){.connected = link->usable, .connecting = link->phase == LINK_CONNECTING,
+                                               .connects = link->connects, .overruns = link->overruns, .send_window = link->window,
                                                .packet_bytes_max = link->packet_bytes_max};
     snprintf(statistics_out->last_problem, sizeof statistics_out->last_problem, "%s", link->last_problem);
     const struct link_address *address = link->redirect.given != NULL ? &link->redirect : &link->settings.addresses[link->address];

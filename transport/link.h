@@ -31,7 +31,7 @@ struct link_message {
     size_t payload_bytes;
     const uint8_t *correlation;   /* MQTT 5 correlation data; NULL: none */
     size_t correlation_bytes;
-    const char *response_topic;   /* NUL-terminated copy; NULL: none */
+    const char *response_topic;   /* NUL-terminated copy, not checked; NULL: none; "": an empty one, or with a NUL in it */
     int64_t arrived_us;           /* monotonic */
     int qos;
     bool duplicate, retained;

@@ -9,6 +9,7 @@
 struct storage {
     MQTTAsync_message *message;
     char *topic;
+    bool has_response_topic;
     char response_topic[];
 };
 
@@ -27,6 +28,9 @@ static struct storage *storage_new(MQTTAsync_message *message, char *topic)
         return NULL;
     storage->message = message;
     storage->topic = topic;
+    storage->has_response_topic = response != NULL;
+    if (length > 0 && memchr(response->data, '\0', length) != NULL)
+        length = 0; /* what ends early is another topic */
     if (length > 0)
         memcpy(storage->response_topic, response->data, length);
     storage->response_topic[length] = '\0';
@@ -63,7 +67,7 @@ static void take(struct link *link, MQTTAsync_message *message, struct storage *
         .topic = storage->topic, .payload = message->payload, .payload_bytes = message->payloadlen > 0 ? (size_t)message->payloadlen : 0,
         .correlation = correlation != NULL ? (const uint8_t *)correlation->data : NULL,
         .correlation_bytes = correlation != NULL ? (size_t)correlation->len : 0,
-        .response_topic = storage->response_topic[0] != '\0' ? storage->response_topic : NULL,
+        .response_topic = storage->has_response_topic ? storage->response_topic : NULL,
         .arrived_us = clock_monotonic_us(), .qos = message->qos, .duplicate = message->dup != 0, .retained = message->retained != 0,
         .packet_id = message->qos > 0 ? (uint16_t)message->msgid : 0, .generation = generation, .storage = storage};
     atomic_fetch_add_explicit(&link->messages_in, 1, memory_order_relaxed);

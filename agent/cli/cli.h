@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "transport/link.h"
 
+#include <stdio.h>
+
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_UNSUPPORTED = 3 };
 
 typedef int cli_command(int count, char **arguments);
@@ -18,6 +20,8 @@ int eddyd_main(int count, char **arguments); /* what the program is when it is c
 int cli_usage(const char *text, int status);                /* prints it to stdout (CLI_DONE) or stderr; returns status */
 bool cli_number(const char *text, double low, double high, double *number_out); /* false: not a number, or outside low..high */
 bool cli_count(const char *text, long low, long high, long *count_out);         /* the same, whole numbers alone */
+/* Prints what came from elsewhere: control characters as \u001b (the same in JSON text), bytes that are no UTF-8 as \xff; tabs stay. */
+void cli_print(FILE *file, const char *text, size_t length);
 int cli_fail(const char *command, const struct error *error); /* prints "eddy infer: message"; returns CLI_FAILED */
 
 /* A link for the life of one command: opens, waits until it is connected or timeout_us has passed. */

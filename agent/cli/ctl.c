@@ -59,7 +59,8 @@ static int request(const char *url, const char *agent, const char *verb, const c
     } else if (!cli_link_receive(link, &message, deadline)) {
         fprintf(stderr, "eddy ctl: no reply from agent \"%s\"\n", agent);
     } else {
-        printf("%.*s\n", (int)message.payload_bytes, (const char *)message.payload);
+        cli_print(stdout, (const char *)message.payload, message.payload_bytes);
+        putchar('\n');
         status = says_successful(message.payload, message.payload_bytes) ? CLI_DONE : CLI_FAILED;
         link_message_release(&message);
     }

@@ -2,6 +2,7 @@
  *
  * eddy: the command-line tool, and eddyd, the daemon: one program under two names, so that a gateway stores the engine once. */
 #include "agent/cli/cli.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,6 +30,22 @@ int cli_usage(const char *text, int status)
 {
     fputs(text, status == CLI_DONE ? stdout : stderr);
     return status;
+}
+
+void cli_print(FILE *file, const char *text, size_t length)
+{
+    for (size_t at = 0; at < length;) {
+        size_t bytes = utf8_sequence_length(text + at, length - at);
+        unsigned char first = (unsigned char)text[at], second = bytes == 2 ? (unsigned char)text[at + 1] : 0;
+        bool is_control = (first < 0x20 && first != '\t') || first == 0x7f || (first == 0xc2 && bytes == 2 && second < 0xa0);
+        if (bytes == 0)
+            fprintf(file, "\\x%02x", first);
+        else if (is_control)
+            fprintf(file, "\\u%04x", bytes == 2 ? second : first);
+        else
+            fwrite(text + at, 1, bytes, file);
+        at += bytes > 0 ? bytes : 1;
+    }
 }
 
 bool cli_number(const char *text, double low, double high, double *number_out)

@@ -8,10 +8,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char usage[] =
     "usage: eddy tail [-b URL] [-t TOPIC] [--count N]\n"
     "Decodes result messages from a broker to NDJSON, one result a line, until Ctrl-C.\n"
+    "Control characters are printed as \\u001b, bytes that are not UTF-8 as \\xff: nothing of a message reaches the terminal as a command.\n"
     "A line that refers to an earlier one (\"same-as\":SEQ) gets that one's result; where it was not seen, the line stays as it is.\n\n"
     "  -b, --broker URL   default mqtt://127.0.0.1:1883\n"
     "  -t, --topic TOPIC  default eddy/+/result/#\n"
@@ -32,12 +34,19 @@ static long print_lines(struct rebuild *rebuild, const char *text, size_t length
         size_t line_length;
         if (!rebuild_line(rebuild, text + at, end - at, &line, &line_length))
             fputs("eddy tail: the result that the next line refers to was not seen\n", stderr);
-        fwrite(line, 1, line_length, stdout);
+        cli_print(stdout, line, line_length);
         putchar('\n');
         at = end + 1;
     }
     fflush(stdout);
     return lines;
+}
+
+static void complain(const char *topic, const struct error *error)
+{
+    fputs("eddy tail: ", stderr);
+    cli_print(stderr, topic, strlen(topic));
+    fprintf(stderr, ": %s\n", error->message);
 }
 
 static int tail(struct cli_link *link, long count)
@@ -55,7 +64,7 @@ static int tail(struct cli_link *link, long count)
         const char *text;
         size_t length;
         if (batch_decode(decoder, message.payload, message.payload_bytes, &text, &length, &error) != ERROR_NONE)
-            fprintf(stderr, "eddy tail: %s: %s\n", message.topic, error.message);
+            complain(message.topic, &error);
         else
             printed += print_lines(rebuild, text, length, count < 0 ? -1 : count - printed);
         link_message_release(&message);

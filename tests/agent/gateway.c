@@ -108,6 +108,7 @@ static void take(struct gateway *gateway, struct gateway_client *client, const s
     } else if (strstr(message->topic, "/health") != NULL) {
         keep_text(gateway->health, sizeof gateway->health, message->payload, message->payload_bytes);
     } else {
+        keep_text(gateway->reply_topic, sizeof gateway->reply_topic, message->topic, strlen(message->topic));
         keep_text(gateway->reply, sizeof gateway->reply, message->payload, message->payload_bytes);
         keep_text(gateway->reply_correlation, sizeof gateway->reply_correlation, message->correlation, message->correlation_bytes);
         gateway->replies++;
@@ -280,17 +281,27 @@ void gateway_publish(struct gateway *gateway, const char *topic, const void *byt
     publish(gateway, gateway->at_local, &publication);
 }
 
-void gateway_command(struct gateway *gateway, const char *verb, const char *body, bool retain)
+static void command(struct gateway *gateway, const char *verb, const char *body, bool retain, const char *response_topic)
 {
     char topic[64];
     int before = gateway->replies;
     snprintf(topic, sizeof topic, "eddy/gw/cmd/%s", verb);
     struct link_publication publication = {.topic = topic, .payload = body, .payload_bytes = strlen(body), .qos = 1, .retain = retain,
-                                           .response_topic = "answers/here", .correlation = (const uint8_t *)"c-1", .correlation_bytes = 3};
+                                           .response_topic = response_topic, .correlation = (const uint8_t *)"c-1", .correlation_bytes = 3};
     publish(gateway, gateway->at_upstream, &publication);
     for (int i = 0; i < GATEWAY_PATIENCE_S * 100 && gateway->replies == before; i++)
         gateway_pump(gateway, 10);
     CHECK(gateway->replies > before);
+}
+
+void gateway_command(struct gateway *gateway, const char *verb, const char *body, bool retain)
+{
+    command(gateway, verb, body, retain, "answers/here");
+}
+
+void gateway_request(struct gateway *gateway, const char *verb, const char *response_topic)
+{
+    command(gateway, verb, "{\"id\":\"r-1\"}", false, response_topic);
 }
 
 void gateway_wait_lines(struct gateway *gateway, int least)

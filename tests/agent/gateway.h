@@ -34,7 +34,7 @@ struct gateway {
     pid_t agent;
     char **lines;                      /* result lines in order of arrival */
     int line_count, batch_count;
-    char status[1024], reply[GATEWAY_TEXT_BYTES], reply_correlation[64], health[GATEWAY_TEXT_BYTES];
+    char status[1024], reply[GATEWAY_TEXT_BYTES], reply_correlation[64], reply_topic[128], health[GATEWAY_TEXT_BYTES];
     int replies, statuses;
     char events[GATEWAY_TEXT_BYTES];   /* topic, blank, payload of each, one a line */
 };
@@ -50,6 +50,7 @@ void gateway_end(struct gateway *gateway);
 /* QoS 1, to the local broker; waits while the link's window is full. id NULL: no correlation data. */
 void gateway_publish(struct gateway *gateway, const char *topic, const void *bytes, size_t length, const void *id, size_t id_length);
 void gateway_command(struct gateway *gateway, const char *verb, const char *body, bool retain); /* then waits for its reply */
+void gateway_request(struct gateway *gateway, const char *verb, const char *response_topic); /* the same, to be answered there */
 void gateway_pump(struct gateway *gateway, int milliseconds);
 void gateway_wait_lines(struct gateway *gateway, int least);
 void gateway_wait_status(struct gateway *gateway, const char *text);

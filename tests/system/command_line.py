@@ -255,6 +255,9 @@ def talk(folder, port):
     subprocess.run(publish + ["-t", "eddy/z/result/y", "-r", "-m", '{"plain":1}\n{"plain":2}'], check=True)
     done = expect(0, "tail", "-b", url, "-t", "eddy/z/result/#", "--count", "2")
     check(done.stdout == '{"plain":1}\n{"plain":2}\n', "tail reads plain results", done.stdout)
+    subprocess.run(publish + ["-t", "eddy/t/result/y", "-r", "-s"], input=b'\x1b]0;title\x07 \xc2\x9b31m\x7f\r \xff\t caf\xc3\xa9\x00', check=True)
+    done = expect(0, "tail", "-b", url, "-t", "eddy/t/result/#", "--count", "1")
+    check(done.stdout == "\\u001b]0;title\\u0007 \\u009b31m\\u007f\\u000d \\xff\t caf\u00e9\\u0000\n", "tail prints no control characters", done.stdout)
 
 
 def brokers(folder):
