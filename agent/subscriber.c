@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The way in: a message becomes a delivery and one job per pipeline whose topics it matches. Runs in the link's callback: nothing here
- * waits, but for a stop of the agent that says that it takes no more: then no input is half handed out while the workers end. Inputs at QoS 1 are bounded by the Receive Maximum, and where the broker disregards it by refusing (link.h); at QoS 0 by
- * QOS0_INPUTS_MAX, beyond which they are dropped and counted, which is what QoS 0 promises. */
+ * The way in: a message becomes a delivery and one job per pipeline whose topics it matches. Runs in the link's callback: nothing here waits, but
+ * for a stop of the agent that says that it takes no more: then no input is half handed out while the workers end. Inputs at QoS 1 are bounded by
+ * the Receive Maximum, and where the broker disregards it by refusing (link.h); at QoS 0 by QOS0_INPUTS_MAX, beyond which they are dropped and
+ * counted, which is what QoS 0 promises. */
 #include "agent/internal.h"
 #include "agent/topic.h"
 #include "base/clock.h"

@@ -21,7 +21,8 @@ static void what_can_be_published_to_is_told_from_what_cannot(void)
 {
     static char text[TOPIC_NAME_BYTES_MAX + 2];
     static const char *const good[] = {"a", "/", "answers/here", "a b/caf\xc3\xa9", "a/$b", "eddy/x/reply/ping/17", "\xc2\xa0"};
-    static const char *const bad[] = {"", "+", "#", "a/+/b", "a/#", "a+", "$SYS/broker", "$share/g/t", "$", "a\n", "\x1b[31m", "a\x7f", "\xc2\x9b", "\xff", "\xc3"};
+    static const char *const bad[] = {"", "+", "#", "a/+/b", "a/#", "a+", "$SYS/broker", "$share/g/t", "$", "a\n", "\x1b[31m", "a\x7f", "\xc2\x9b", "\xff",
+                                      "\xc3"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         CHECK(topic_problem(good[i]) == NULL);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)

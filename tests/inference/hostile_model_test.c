@@ -3,7 +3,7 @@
  * Model files cut off or with bytes flipped: opening them gives a clear error, or a model that runs. The models are those of the demo, small
  * ones of each operator (tests/fuzz/seeds.py) and, where it is there, all of ../shared/data.
  *   hostile_model_test [FLIPS [SEED]]     flips of each large file (default 8 and a seed that is printed); of small files four times as many
- * Cuts are at every 64th byte of a file, but of a large one at CUTS_MAX places, begin and end among them. */
+ * Cuts are at every byte of a small file, of others at every 64th, but of a large one at CUTS_MAX places, begin and end among them. */
 #include "inference/engine.h"
 
 #include "base/file.h"
@@ -98,8 +98,8 @@ static void each_file(void (*visit)(const char *path, const struct file_map *map
 static void cut(const char *path, const struct file_map *map)
 {
     (void)path;
-    size_t step = CUT_STEP;
-    if (map->bytes / step > CUTS_MAX)
+    size_t step = map->bytes <= SMALL_BYTES ? 1 : CUT_STEP;
+    if (map->bytes > SMALL_BYTES && map->bytes / step > CUTS_MAX)
         step = map->bytes / CUTS_MAX;
     for (size_t length = 0; length < map->bytes; length += step)
         try_bytes(map->data, length);
