@@ -11,6 +11,7 @@
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -24,7 +25,7 @@ static const char usage[] =
     "      --help, --version\n\n"
     "Signals: SIGTERM, SIGINT stop; SIGHUP reloads. Exit: 0 stopped, 1 failed, 2 usage, 78 wrong configuration.\n";
 
-static volatile sig_atomic_t stop_wanted, reload_signalled;
+static atomic_int stop_wanted, reload_signalled; /* any thread may be the one that a signal interrupts */
 
 static void on_signal(int number)
 {
