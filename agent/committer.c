@@ -20,7 +20,7 @@ enum {
     OFFLINE_LINGER_US = 20000,      /* linger 0 while nothing can be sent: group a little, hold inputs not long */
     IDLE_WAIT_US = 1000000,
     STORAGE_RETRY_US = 500000,
-    READING_LINGER_US = 20000,      /* a reading without a result is in no hurry to be committed alone */
+    READING_LINGER_US = 200000,     /* a reading without a result is in no hurry to be committed alone */
     END_WAIT_US = 1000000,
     FLASH_CHECK_US = 1000000,
 };
