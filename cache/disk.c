@@ -13,9 +13,11 @@ enum { BUSY_MS = 1000, SET_ASIDE_MAX = 100 };
 
 /* What a row costs in the file: keys in table and index, headers, pages that are never full; a value above about a quarter of a page
  * goes to overflow pages of its own (SQLite's file format, 1.6). */
-#define ROW_BYTES(row) "iif(length(" row ".value) <= 900, length(" row ".value) + 200, 700 + (length(" row ".value) + 3611) / 4092 * 4092)"
+#define ROW_BYTES(row) "iif(length(" row ".value) <= 180, length(" row ".value) + 200, 400 + (length(" row ".value) + 919) / 1020 * 1020)"
 
 static const char schema[] =
+    /* a random key writes a page of its own: a small one; a long log writes each page into the file once for many batches */
+    "PRAGMA page_size=1024; PRAGMA wal_autocheckpoint=8192; PRAGMA secure_delete=OFF;"
     "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA journal_size_limit=1048576;"
     "PRAGMA cache_size=-2048;" /* a batch fits: what is spilled early is written twice */
     "CREATE TABLE IF NOT EXISTS space(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE NOT NULL, settings TEXT NOT NULL,"
@@ -61,7 +63,7 @@ static const char *const statements[DISK_STATEMENT_COUNT] = {
     [DISK_VERSION] = "PRAGMA data_version",
     [DISK_FREE_PAGES] = "PRAGMA freelist_count",
     [DISK_PAGES] = "PRAGMA page_count",
-    [DISK_SHRINK] = "PRAGMA incremental_vacuum(1000)",
+    [DISK_SHRINK] = "PRAGMA incremental_vacuum(4000)",
 };
 
 static const char find_statement[] = "SELECT value, created_us, saving_us FROM result WHERE space = ?1 AND key = ?2";

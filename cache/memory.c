@@ -2,6 +2,7 @@
 #include "cache/memory.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,14 +10,18 @@ enum {
     CELL_BYTES = 64,
     CELLS_TYPICAL = 4,       /* of an entry: sizes the index and the sketch */
     WINDOW_SHARE = 20,       /* the window is one in so many cells ... */
-    WINDOW_CELLS_MIN = 64,   /* ... but holds an ordinary value at least */
+    WINDOW_CELLS_MIN = 256,  /* ... but holds dozens of values, or half of all: short repeats need as many, however small the cache */
     MARKED_PASSED_MAX = 64,  /* steps of the hand over marked entries for one victim: keeps a put short */
     PEEKED = 4,              /* entries ahead of the hand that may go in place of the one at it */
     REFUSALS_MAX = 32,       /* candidates that one victim turns away before the hand goes on: patience for what once was popular */
     AGEING_FACTOR = 10,      /* counters are halved once in so many requests per entry held */
+    SAMPLES_PER_HELD = 4,    /* requests per entry held, over which hits are counted */
     ENTRIES_MIN = 64,
     REMEMBERED_WAYS = 8,     /* keys remembered per entry held */
 };
+
+/* When other keys become popular, what the sketch knows keeps the new ones out: then it forgets twenty times as fast, and each refusal moves the hand. */
+static const double FALL = 0.03 /* of the share of hits, that tells it */, MEMORY_OF_SHARE = 0.97;
 
 struct memory_cell {
     uint32_t next;
@@ -51,7 +56,7 @@ enum error_code memory_cache_init(struct memory_cache *memory, size_t bytes, str
     *memory = (struct memory_cache){.cell_count = entries * CELLS_TYPICAL, .index_slots = entries};
     memory->window_cells = memory->cell_count / WINDOW_SHARE;
     if (memory->window_cells < WINDOW_CELLS_MIN)
-        memory->window_cells = WINDOW_CELLS_MIN;
+        memory->window_cells = memory->cell_count / 2 < WINDOW_CELLS_MIN ? memory->cell_count / 2 : WINDOW_CELLS_MIN;
     /* untouched pages cost nothing: calloc, and the free chain is laid as cells are first used */
     memory->cells = calloc(memory->cell_count + 1, sizeof *memory->cells);
     memory->index = calloc(memory->index_slots, sizeof *memory->index);
@@ -172,12 +177,24 @@ static void evict(struct memory_cache *memory, struct memory_entry *entry)
     memory->evictions++;
 }
 
+/* A sample of requests is over: has the share of hits fallen further below what it was lately than chance explains? */
+static void end_sample(struct memory_cache *memory)
+{
+    struct memory_sample *sample = &memory->sample;
+    double share = 1 - (double)sample->missed / (double)sample->asked, noise = 4 * sqrt(0.25 / (double)sample->asked);
+    sample->shifted = share < sample->lately - (noise > FALL ? noise : FALL);
+    sample->lately = share > sample->lately ? share : MEMORY_OF_SHARE * sample->lately + (1 - MEMORY_OF_SHARE) * share;
+    sample->asked = sample->missed = 0;
+}
+
 int memory_cache_ask(struct memory_cache *memory, struct cache_key key)
 {
     size_t held = memory->entries > ENTRIES_MIN ? memory->entries : ENTRIES_MIN;
     if (held > memory->index_slots) /* more small entries than the sketch has counters for */
         held = memory->index_slots;
-    return sketch_add(&memory->sketch, key.high, AGEING_FACTOR * held);
+    if (++memory->sample.asked >= held / SAMPLES_PER_HELD)
+        end_sample(memory);
+    return sketch_add(&memory->sketch, key.high, memory->sample.shifted ? held / 2 : AGEING_FACTOR * held);
 }
 
 bool memory_cache_remember(struct memory_cache *memory, struct cache_key key)
@@ -280,7 +297,7 @@ static void leave_window(struct memory_cache *memory)
     while (memory->main.cells + needed > main_cells) {
         struct memory_entry *victim = find_victim(memory);
         if (worth(memory, victim) >= candidate_worth) {
-            if (++memory->refusals >= REFUSALS_MAX) {
+            if (++memory->refusals >= (memory->sample.shifted ? 1 : REFUSALS_MAX)) {
                 memory->refusals = 0;
                 memory->hand = entry_at(memory, memory->hand)->newer;
             }
@@ -301,6 +318,7 @@ struct memory_entry *memory_cache_put(struct memory_cache *memory, struct cache_
     if (old != NULL)
         memory_cache_remove(memory, old);
     size_t needed = cells_for(value->length);
+    memory->sample.missed += old == NULL;
     if (needed > memory->window_cells)
         return NULL;
     while (memory->window.cells + needed > memory->window_cells)

@@ -49,6 +49,11 @@ struct memory_cache {
     int refusals;                 /* candidates turned away since it moved */
     size_t entries;
     uint64_t evictions;
+    struct memory_sample {
+        size_t asked, missed;     /* in this sample */
+        double lately;            /* share of hits: at once up, slowly down */
+        bool shifted;             /* other keys have become popular */
+    } sample;
 };
 
 MUST_CHECK enum error_code memory_cache_init(struct memory_cache *memory, size_t bytes, struct error *error);
