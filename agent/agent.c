@@ -257,7 +257,7 @@ static enum error_code open_outbox(struct agent *agent, struct error *error)
     TRY(open_windows(agent, error));
     struct committer_options options = {.agent_id = agent->config->agent.id, .pipelines = agent->pipelines,
                                         .pipeline_count = agent->config->pipeline_count, .outbox = agent->outbox, .pool = &agent->pool,
-                                        .live_share = agent->config->outbox.live_share, .bandwidth = agent->config->upstream.bandwidth,
+                                        .live_share = agent->config->outbox.live_share, .limits = &agent->config->upstream,
                                         .daily_writes = agent->config->outbox.daily_writes, .windows = agent->windows,
                                         .inputs_held_max = agent->config->local.receive_maximum / 2,
                                         .bytes_held_max = agent->config->agent.input_bytes_max / 4,

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVEL_FAST = 0, LEVEL_HIGH = 9, FRAME_MAGIC = 0x184D2204 };
+enum { LEVEL_FAST = 0, LEVEL_LOW = 3, LEVEL_MIDDLE = 6, LEVEL_HIGH = 9, FRAME_MAGIC = 0x184D2204 };
 
 struct batch_encoder {
+    int level; /* of lz4hc */
     LZ4F_cctx *context;
 };
 
@@ -18,8 +19,14 @@ enum error_code batch_encoder_new(struct batch_encoder **encoder_out, struct err
         free(encoder);
         return error_set(error, ERROR_LIMIT, "no memory for the LZ4 encoder");
     }
+    encoder->level = LEVEL_HIGH;
     *encoder_out = encoder;
     return ERROR_NONE;
+}
+
+void batch_encoder_adapt(struct batch_encoder *encoder, double idle_share)
+{
+    encoder->level = idle_share >= 0.5 ? LEVEL_HIGH : idle_share >= 0.25 ? LEVEL_MIDDLE : idle_share >= 0.1 ? LEVEL_LOW : LEVEL_FAST;
 }
 
 void batch_encoder_free(struct batch_encoder *encoder)
@@ -55,7 +62,7 @@ enum outbox_encoding batch_encode(struct batch_encoder *encoder, enum compressio
                                   size_t raw_bytes, void *body, size_t *body_bytes_out)
 {
     if (compression != COMPRESSION_NONE && (int64_t)raw_bytes >= compress_above) {
-        int level = compression == COMPRESSION_LZ4HC ? LEVEL_HIGH : LEVEL_FAST;
+        int level = compression == COMPRESSION_LZ4HC ? encoder->level : LEVEL_FAST;
         size_t bytes = encode_frame(encoder, level, raw, raw_bytes, body, batch_bound(raw_bytes));
         if (bytes > 0 && bytes < raw_bytes) {
             *body_bytes_out = bytes;

@@ -3,7 +3,10 @@
 
 #include "agent/batch.h"
 #include "agent/flash.h"
+#include "agent/image_queue.h"
+#include "agent/limits.h"
 #include "agent/pace.h"
+#include "agent/refused.h"
 #include "agent/uplink.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -50,7 +53,10 @@ struct committer {
     struct flash flash;
     struct pace pace;
     int64_t flash_checked_us, committed_us, rest_until_us; /* 0: no rest */
+    struct limits limits;
+    struct refused_desk desk;
     struct uplink uplink;             /* from here on the thread's own */
+    struct image_queue images;
     struct batch_encoder *encoder;
     struct outbox_batch batches[BATCHES_PER_COMMIT];
     char *bodies[BATCHES_PER_COMMIT];
@@ -92,6 +98,7 @@ enum error_code committer_new(const struct committer_options *options, struct co
     pthread_mutex_init(&committer->lock, NULL);
     pthread_cond_init(&committer->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    refused_desk_init(&committer->desk);
     job_list_init(&committer->consumed);
     committer->raw_capacity = largest_batch(options) + 1;
     committer->body_capacity = batch_bound(committer->raw_capacity);
@@ -108,7 +115,9 @@ enum error_code committer_new(const struct committer_options *options, struct co
         return code;
     }
     flash_init(&committer->flash, options->daily_writes, flash_bytes_written(), clock_monotonic_us());
-    uplink_init(&committer->uplink, options->outbox, options->agent_id, options->live_share, options->bandwidth);
+    uplink_init(&committer->uplink, options->outbox, options->agent_id, options->live_share, options->limits->bandwidth);
+    image_queue_init(&committer->images, &committer->uplink, options->pipelines, options->pipeline_count);
+    limits_init(&committer->limits, options->limits, options->pipelines, options->pipeline_count);
     outbox_get_statistics(options->outbox, &committer->statistics.outbox);
     *committer_out = committer;
     return ERROR_NONE;
@@ -125,6 +134,7 @@ void committer_free(struct committer *committer)
     free(committer->inputs);
     free(committer->raw);
     pthread_cond_destroy(&committer->wake);
+    refused_desk_deinit(&committer->desk);
     pthread_mutex_destroy(&committer->lock);
     free(committer);
 }
@@ -250,6 +260,10 @@ static void apply_confirmations_locked(struct committer *committer)
 {
     for (int i = 0; i < committer->confirmation_count; i++) {
         const struct confirmation *confirmation = &committer->confirmations[i];
+        if ((uint64_t)confirmation->first_seq + 1 >= IMAGE_TICKET) {
+            image_queue_answered(&committer->images, (uint64_t)confirmation->first_seq + 1, confirmation->reason_code);
+            continue;
+        }
         if (uplink_answered(&committer->uplink, confirmation->first_seq, confirmation->reason_code) != UPLINK_DELIVERED)
             continue;
         if (committer->removal_count == 0)
@@ -427,12 +441,11 @@ static bool commit(struct committer *committer, size_t input_count)
 /* A result that is not sent (known from before, or left out) takes its images with it. Not under the lock: the link waits for callbacks. */
 static void send_images(struct committer *committer, bool committed)
 {
-    const struct committer_options *options = &committer->options;
     for (struct job *job = committer->consumed.head; job != NULL; job = job->next) {
         if (job->images == NULL)
             continue;
         if (committed && job->seq > 0)
-            egress_publish(job->images, job->pipeline, options->upstream, options->agent_id, job->text, job->head_length, job->seq);
+            image_queue_give(&committer->images, job->images, job->pipeline, job->text, job->head_length, job->seq);
         else
             egress_images_free(job->images);
         job->images = NULL;
@@ -478,38 +491,15 @@ static void acknowledge(struct committer *committer, bool committed)
     }
 }
 
-/* What cannot be set aside now stays where it is, and is tried again over the next connection. */
-static void set_aside_refused(struct committer *committer)
+enum error_code committer_refused(struct committer *committer, enum committer_refused_verb verb, int64_t seq, struct json_writer *data,
+                                  struct error *error)
 {
-    struct uplink *uplink = &committer->uplink;
-    for (int i = 0; i < uplink->refusal_count; i++) {
-        const struct uplink_refusal *refusal = &uplink->refusals[i];
-        struct error error;
-        const char *reason = link_reason_name(refusal->reason_code);
-        if (outbox_refuse(committer->options.outbox, refusal->first_seq, refusal->reason_code, &error) != ERROR_NONE)
-            log_error("the batch from seq %lld cannot be set aside: %s", (long long)refusal->first_seq, error.message);
-        log_error("the upstream broker refused the batch from seq %lld: %s (0x%02x): set aside", (long long)refusal->first_seq, reason,
-                  (unsigned)refusal->reason_code);
-        events_raise(committer->options.events, "batch-refused",
-                     "the upstream broker refused the batch from seq %lld for good: %s (0x%02x); it is set aside, the command flush sends it once more",
-                     (long long)refusal->first_seq, reason, (unsigned)refusal->reason_code);
-    }
-    if (uplink->refusal_count > 0) {
-        pthread_mutex_lock(&committer->lock);
-        committer->statistics.refused_batches += (unsigned)uplink->refusal_count;
-        pthread_mutex_unlock(&committer->lock);
-        uplink->refusal_count = 0;
-    }
-}
-
-static void restore_refused(struct committer *committer)
-{
-    struct error error;
-    int64_t first_seq, batches;
-    if (outbox_restore_refused(committer->options.outbox, &first_seq, &batches, &error) != ERROR_NONE)
-        log_error("what the broker refused cannot be sent once more: %s", error.message);
-    else if (batches > 0)
-        uplink_restored(&committer->uplink, first_seq);
+    struct refused_request request = {.verb = verb, .seq = seq, .data = data, .error = error};
+    refused_desk_place(&committer->desk, &request);
+    pthread_mutex_lock(&committer->lock);
+    wake_locked(committer);
+    pthread_mutex_unlock(&committer->lock);
+    return refused_desk_wait(&committer->desk, &request);
 }
 
 static void send_batches(struct committer *committer)
@@ -520,7 +510,13 @@ static void send_batches(struct committer *committer)
     }
     committer->batch_count = 0;
     uplink_send(&committer->uplink);
-    set_aside_refused(committer);
+    uint64_t refused = refused_set_aside(&committer->uplink, committer->options.events);
+    if (refused > 0) {
+        pthread_mutex_lock(&committer->lock);
+        committer->statistics.refused_batches += refused;
+        pthread_mutex_unlock(&committer->lock);
+    }
+    image_queue_send(&committer->images);
 }
 
 static int64_t next_deadline(struct committer *committer, int64_t now_us)
@@ -568,13 +564,17 @@ static bool wait_and_collect(struct committer *committer, bool *flush_out)
     committer->rest_until_us = committer->resting ? committer->committed_us + committer->pace.interval_us : 0;
     pthread_mutex_unlock(&committer->lock);
     if (changed) {
+        image_queue_reconnected(&committer->images);
         uplink_disconnected(&committer->uplink); /* what an earlier connection had in flight is sent again */
         if (connected)
             uplink_connected(&committer->uplink);
         forget_results(committer); /* the live ones may overtake the backlog */
     }
     if (*flush_out)
-        restore_refused(committer);
+        refused_send_all(&committer->uplink);
+    int64_t sent_from = refused_desk_serve(&committer->desk, committer->options.outbox);
+    if (sent_from >= 0)
+        uplink_restored(&committer->uplink, sent_from);
     return stopping;
 }
 
@@ -675,6 +675,7 @@ static void *committer_main(void *argument)
         }
         send_images(committer, committed);
         watch_flash(committer);
+        limits_watch(&committer->limits, &committer->uplink, committer->encoder);
         acknowledge(committer, committed);
         if (committed)
             send_batches(committer);

@@ -18,6 +18,7 @@
 #include "agent/pipeline.h"
 #include "agent/window_log.h"
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "transport/link.h"
 #include "transport/outbox.h"
 
@@ -41,7 +42,7 @@ struct committer_options {
     struct link *local, *upstream;
     struct job_pool *pool;
     double live_share;         /* see uplink.h */
-    int64_t bandwidth;
+    const struct config_broker *limits; /* upstream.bandwidth and its windows */
     struct window_log *windows; /* the committer's while it runs; freed by its owner */
     int inputs_held_max;       /* so many answered inputs, or their payloads' bytes, wait for linger at most: more would hold the broker up */
     int64_t bytes_held_max;
@@ -60,6 +61,11 @@ void committer_admit(struct committer *committer, struct job *const *jobs, int c
 void committer_dismiss(struct committer *committer, struct delivery *delivery); /* admitted by nobody: it is only acknowledged */
 void committer_take(struct committer *committer, struct job *job); /* answered: the job is the committer's */
 void committer_published(struct committer *committer, uint64_t ticket, int reason_code);
+/* What the broker refused and is set aside: lists it as JSON, sends it once more or drops it; seq: the first of one batch, or OUTBOX_ALL. Any other thread;
+ * waits for the committer. ERROR_INPUT: there is no such batch. ERROR_STORAGE: the outbox does not answer. */
+enum committer_refused_verb { COMMITTER_REFUSED_LIST, COMMITTER_REFUSED_SEND, COMMITTER_REFUSED_DROP };
+MUST_CHECK enum error_code committer_refused(struct committer *committer, enum committer_refused_verb verb, int64_t seq, struct json_writer *data,
+                                             struct error *error);
 void committer_flush(struct committer *committer); /* closes what waits to be a batch; what the broker refused is sent once more */
 void committer_connected(struct committer *committer);
 void committer_disconnected(struct committer *committer);

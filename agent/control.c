@@ -15,7 +15,7 @@
 enum { BODY_BYTES_MAX = 64 * 1024, ARGUMENT_BYTES = 128 };
 
 struct arguments {
-    char id[ARGUMENT_BYTES], pipeline[ARGUMENT_BYTES], what[ARGUMENT_BYTES], level[ARGUMENT_BYTES];
+    char id[ARGUMENT_BYTES], pipeline[ARGUMENT_BYTES], what[ARGUMENT_BYTES], level[ARGUMENT_BYTES], seq[ARGUMENT_BYTES];
 };
 
 typedef enum error_code verb_function(struct agent *agent, const struct arguments *arguments, struct json_writer *data, struct error *error);
@@ -184,6 +184,31 @@ static enum error_code verb_flush(struct agent *agent, const struct arguments *a
     return ERROR_NONE;
 }
 
+static enum error_code refused(struct agent *agent, enum committer_refused_verb verb, const struct arguments *arguments, struct json_writer *data,
+                               struct error *error)
+{
+    char *end;
+    long long seq = strtoll(arguments->seq, &end, 10);
+    if (arguments->seq[0] != '\0' && (*end != '\0' || seq <= 0))
+        return error_set(error, ERROR_INPUT, "\"seq\" is \"%s\", expected the first-seq of a refused batch, or nothing for all", arguments->seq);
+    return committer_refused(agent->committer, verb, seq, data, error);
+}
+
+static enum error_code verb_refused_list(struct agent *agent, const struct arguments *arguments, struct json_writer *data, struct error *error)
+{
+    return refused(agent, COMMITTER_REFUSED_LIST, arguments, data, error);
+}
+
+static enum error_code verb_refused_send(struct agent *agent, const struct arguments *arguments, struct json_writer *data, struct error *error)
+{
+    return refused(agent, COMMITTER_REFUSED_SEND, arguments, data, error);
+}
+
+static enum error_code verb_refused_drop(struct agent *agent, const struct arguments *arguments, struct json_writer *data, struct error *error)
+{
+    return refused(agent, COMMITTER_REFUSED_DROP, arguments, data, error);
+}
+
 static const struct {
     const char *name;
     verb_function *run;
@@ -193,6 +218,7 @@ static const struct {
     {"log-level", verb_log_level}, {"cache-purge", verb_cache_purge},
     {"cache-stats", verb_cache_stats},
     {"flush", verb_flush},         {"snapshot", verb_snapshot},
+    {"refused-list", verb_refused_list}, {"refused-send", verb_refused_send}, {"refused-drop", verb_refused_drop},
 };
 
 /* Unknown members are no error: a command may carry notes of its sender. */
@@ -201,6 +227,7 @@ static enum error_code read_arguments(const struct link_message *message, struct
     static const struct { const char *key; size_t offset; } members[] = {
         {"id", offsetof(struct arguments, id)}, {"pipeline", offsetof(struct arguments, pipeline)},
         {"what", offsetof(struct arguments, what)}, {"level", offsetof(struct arguments, level)},
+        {"seq", offsetof(struct arguments, seq)},
     };
     *arguments = (struct arguments){0};
     if (message->payload_bytes == 0)
@@ -304,7 +331,7 @@ static enum error_code run_verb(struct agent *agent, const struct command *comma
             return verbs[i].run(agent, &arguments, data, error);
     }
     return error_set(error, ERROR_UNSUPPORTED, "unknown command \"%.64s\", expected ping, get, pause, resume, reload, log-level, cache-purge, cache-stats, "
-                     "flush or snapshot", verb);
+                     "flush, snapshot, refused-list, refused-send or refused-drop", verb);
 }
 
 void control_handle(struct agent *agent, struct command *command)

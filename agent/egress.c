@@ -7,11 +7,10 @@
 #include "base/json_reader.h"
 #include "base/log.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { OBJECTS_MAX = 256, LABEL_BYTES = 128, ID_BYTES = 1024, TOPIC_BYTES = 512 };
+enum { OBJECTS_MAX = 256, LABEL_BYTES = 128 };
 
 static const double REDACT_GROW = 0.1, CROP_GROW = 0.1;
 
@@ -150,17 +149,17 @@ static bool is_redacted(const struct config_pipeline *config, const char *label)
     return false;
 }
 
-static bool redact(struct egress_gate *gate, const struct config_pipeline *config)
+static enum error_code redact(struct egress_gate *gate, const struct config_pipeline *config, bool *any_out, struct error *error)
 {
-    bool any = false;
+    *any_out = false;
     for (int i = 0; i < gate->object_count; i++) {
         const struct object *object = &gate->objects[i];
         if (!is_redacted(config, object->label))
             continue;
-        picture_pixelate(gate->picture, picture_grow(gate->picture, object->box, REDACT_GROW));
-        any = true;
+        TRY(picture_pixelate(gate->picture, picture_grow(gate->picture, object->box, REDACT_GROW), error));
+        *any_out = true;
     }
-    return any;
+    return ERROR_NONE;
 }
 
 static void add_image(struct egress_gate *gate, struct pipeline *pipeline, struct picture_box box, enum egress_reason reason, bool redacted,
@@ -206,56 +205,16 @@ struct egress_image *egress_consider(struct egress_gate *gate, struct pipeline *
     enum egress_reason reason = answer->count > 0 && config->egress != EGRESS_RESULTS ? reason_for(pipeline, answer) : EGRESS_NOT;
     if (reason == EGRESS_NOT)
         return NULL;
-    bool told = read_objects(gate, answer->text, answer->length);
+    bool told = read_objects(gate, answer->text, answer->length), redacted;
     if ((!told && config->images.redact_count > 0) ||
-        picture_decode(gate->picture, input->bytes, input->length, config->input.max_pixels, &error) != ERROR_NONE) {
+        picture_open(gate->picture, input->bytes, input->length, config->input.max_pixels, &error) != ERROR_NONE ||
+        redact(gate, config, &redacted, &error) != ERROR_NONE) {
         atomic_fetch_add_explicit(&pipeline->images_withheld, 1, memory_order_relaxed);
         return NULL;
     }
-    bool redacted = redact(gate, config);
     if (config->egress == EGRESS_SNAPSHOTS)
         add_image(gate, pipeline, picture_whole(gate->picture), reason, redacted, &images);
     else if (told)
         add_crops(gate, pipeline, reason, redacted, &images);
     return images;
-}
-
-/* The id's text out of {"v":1,"id":"...","seq": */
-static void read_id(const char *head, size_t length, char id[ID_BYTES])
-{
-    struct json_reader reader;
-    struct json_token token;
-    id[0] = '\0';
-    json_reader_init(&reader, head, length);
-    if (!json_next(&reader, &token))
-        return;
-    while (json_next(&reader, &token) && token.kind == JSON_KEY && !json_text_equals(&token, "id")) {
-        if (!json_skip_value(&reader))
-            return;
-    }
-    size_t bytes = token.kind == JSON_KEY && json_next(&reader, &token) && token.kind == JSON_STRING ? json_unescape(&token, id, ID_BYTES - 1) : 0;
-    id[bytes < ID_BYTES ? bytes : 0] = '\0';
-}
-
-void egress_publish(struct egress_image *images, struct pipeline *pipeline, struct link *link, const char *agent_id, const char *head,
-                    size_t head_length, int64_t seq)
-{
-    static const char *const reasons[] = {[EGRESS_NOT] = "", [EGRESS_ANOMALY] = "anomaly", [EGRESS_LOW_CONFIDENCE] = "low-confidence",
-                                          [EGRESS_EVERY] = "every", [EGRESS_COMMAND] = "command"};
-    char topic[TOPIC_BYTES], id[ID_BYTES], number[24];
-    snprintf(topic, sizeof topic, "eddy/%s/image/%s", agent_id, pipeline->config->name);
-    snprintf(number, sizeof number, "%lld", (long long)seq);
-    read_id(head, head_length, id);
-    for (const struct egress_image *image = images; image != NULL; image = image->next) {
-        struct link_user_property properties[] = {{"id", id}, {"seq", number}, {"reason", reasons[image->reason]}, {"redacted", image->redacted ? "1" : "0"}};
-        struct link_publication publication = {.topic = topic, .payload = image->jpeg, .payload_bytes = image->bytes, .qos = 1,
-                                               .content_type = "image/jpeg", .user_properties = properties, .user_property_count = 4};
-        struct error error;
-        bool sent = link != NULL && link_publish(link, &publication, &error) == ERROR_NONE;
-        atomic_fetch_add_explicit(sent ? &pipeline->images_out[pipeline->config->egress == EGRESS_CROPS] : &pipeline->images_dropped, 1,
-                                  memory_order_relaxed);
-        if (sent)
-            atomic_fetch_add_explicit(&pipeline->image_bytes_out, image->bytes, memory_order_relaxed);
-    }
-    egress_images_free(images);
 }

@@ -6,15 +6,12 @@
  *   snapshots  the whole image      crops  each detected object, the EGRESS_CROPS_MAX with the highest scores
  * images.redact pixelates the boxes of these labels (grown by a tenth) before anything is encoded. It fails closed: where the boxes cannot be
  * known (an error result, a model that detects nothing), no image leaves.
- * An image goes out after its result is committed, with its seq; at QoS 1, but not kept on disk: while the upstream broker is away it is dropped
- * and counted. eddy/<agent>/image/<pipeline>, user properties id, seq, reason, redacted.
- * Threads: a gate is one worker's; egress_publish is the committer's. */
+ * An image goes out after its result is committed, with its seq: image_queue.h. Threads: a gate is one worker's. */
 #ifndef EDDY_AGENT_EGRESS_H
 #define EDDY_AGENT_EGRESS_H
 
 #include "agent/predictor.h"
 #include "base/error.h"
-#include "transport/link.h"
 
 struct egress_gate;
 struct pipeline;
@@ -34,9 +31,6 @@ MUST_CHECK enum error_code egress_new(struct egress_gate **gate_out, struct erro
 void egress_free(struct egress_gate *gate);
 /* The images that may leave for this input, NULL where there are none: then the caller's. answer: of this pipeline to this input. */
 struct egress_image *egress_consider(struct egress_gate *gate, struct pipeline *pipeline, const struct predictor_input *input, const struct answer *answer);
-/* Sends the images, as far as the link takes them, and frees them all. head: of a result line, from its brace to "seq": */
-void egress_publish(struct egress_image *images, struct pipeline *pipeline, struct link *link, const char *agent_id, const char *head,
-                    size_t head_length, int64_t seq);
 void egress_images_free(struct egress_image *images);
 
 #endif

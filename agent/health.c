@@ -44,6 +44,7 @@ static void write_images(struct json_writer *writer, struct pipeline *pipeline)
     member(writer, "snapshots", (int64_t)atomic_load(&pipeline->images_out[0]));
     member(writer, "crops", (int64_t)atomic_load(&pipeline->images_out[1]));
     member(writer, "bytes", (int64_t)atomic_load(&pipeline->image_bytes_out));
+    member(writer, "stored", (int64_t)atomic_load(&pipeline->images_stored));
     member(writer, "dropped", (int64_t)atomic_load(&pipeline->images_dropped));
     member(writer, "withheld", (int64_t)atomic_load(&pipeline->images_withheld));
     json_object_end(writer);
@@ -121,6 +122,9 @@ static void write_outbox(struct json_writer *writer, struct agent *agent)
     member(writer, "commits", (int64_t)statistics.commits);
     member(writer, "replayed_batches", (int64_t)statistics.replayed_batches);
     member(writer, "refused_batches", (int64_t)statistics.refused_batches);
+    member(writer, "images", statistics.outbox.images);
+    member(writer, "image_bytes", statistics.outbox.image_bytes);
+    member(writer, "evicted_images", statistics.outbox.evicted_images);
     member(writer, "refused_waiting", statistics.outbox.refused_batches);
     member(writer, "postponed_batches", (int64_t)statistics.postponed_batches);
     member(writer, "storage_errors", (int64_t)statistics.storage_errors);

@@ -8,7 +8,11 @@
 enum { CHANNELS = 3, HALVINGS_MAX = 5, BLOCK_MIN = 8, BLOCKS_A_SIDE = 6, SIDE_MIN = 8 };
 
 struct picture {
-    tjhandle decoder, encoder;
+    tjhandle decoder, encoder, cropper;
+    const uint8_t *source;    /* the caller's JPEG */
+    size_t source_bytes;
+    int sampling;
+    bool decoded, changed;    /* there are pixels; they are no longer the source's */
     uint8_t *pixels;          /* (height, width, 3) */
     size_t capacity;
     int width, height;
@@ -24,8 +28,9 @@ enum error_code picture_new(struct picture **picture_out, struct error *error)
     if (picture != NULL) {
         picture->decoder = tjInitDecompress();
         picture->encoder = tjInitCompress();
+        picture->cropper = tjInitTransform();
     }
-    if (picture == NULL || picture->decoder == NULL || picture->encoder == NULL) {
+    if (picture == NULL || picture->decoder == NULL || picture->encoder == NULL || picture->cropper == NULL) {
         picture_free(picture);
         return error_set(error, ERROR_LIMIT, "no memory for images that leave");
     }
@@ -41,6 +46,8 @@ void picture_free(struct picture *picture)
         tjDestroy(picture->decoder);
     if (picture->encoder != NULL)
         tjDestroy(picture->encoder);
+    if (picture->cropper != NULL)
+        tjDestroy(picture->cropper);
     free(picture->pixels);
     free(picture->small);
     tjFree(picture->jpeg);
@@ -59,20 +66,33 @@ static bool reserve(uint8_t **buffer, size_t *capacity, size_t needed)
     return true;
 }
 
-enum error_code picture_decode(struct picture *picture, const uint8_t *jpeg, size_t bytes, int64_t pixels_max, struct error *error)
+enum error_code picture_open(struct picture *picture, const uint8_t *jpeg, size_t bytes, int64_t pixels_max, struct error *error)
 {
     int width, height, sampling, colours;
     if (tjDecompressHeader3(picture->decoder, jpeg, bytes, &width, &height, &sampling, &colours) != 0 || width <= 0 || height <= 0)
         return error_set(error, ERROR_INPUT, "no JPEG to send on: %s", tjGetErrorStr2(picture->decoder));
     if ((int64_t)width * height > pixels_max)
         return error_set(error, ERROR_INPUT, "an image of %d x %d pixels is more than input.max_pixels", width, height);
-    if (!reserve(&picture->pixels, &picture->capacity, (size_t)width * (size_t)height * CHANNELS))
-        return error_set(error, ERROR_LIMIT, "no memory for an image of %d x %d pixels", width, height);
-    if (tjDecompress2(picture->decoder, jpeg, bytes, picture->pixels, width, 0, height, TJPF_RGB, 0) != 0 &&
-        tjGetErrorCode(picture->decoder) == TJERR_FATAL)
-        return error_set(error, ERROR_INPUT, "damaged JPEG: %s", tjGetErrorStr2(picture->decoder));
+    picture->source = jpeg;
+    picture->source_bytes = bytes;
+    picture->sampling = sampling;
     picture->width = width;
     picture->height = height;
+    picture->decoded = picture->changed = false;
+    return ERROR_NONE;
+}
+
+static enum error_code decode(struct picture *picture, struct error *error)
+{
+    if (picture->decoded)
+        return ERROR_NONE;
+    int width = picture->width, height = picture->height;
+    if (!reserve(&picture->pixels, &picture->capacity, (size_t)width * (size_t)height * CHANNELS))
+        return error_set(error, ERROR_LIMIT, "no memory for an image of %d x %d pixels", width, height);
+    if (tjDecompress2(picture->decoder, picture->source, picture->source_bytes, picture->pixels, width, 0, height, TJPF_RGB, 0) != 0 &&
+        tjGetErrorCode(picture->decoder) == TJERR_FATAL)
+        return error_set(error, ERROR_INPUT, "damaged JPEG: %s", tjGetErrorStr2(picture->decoder));
+    picture->decoded = true;
     return ERROR_NONE;
 }
 
@@ -108,14 +128,17 @@ static void average_block(struct picture *picture, struct picture_box block)
     }
 }
 
-void picture_pixelate(struct picture *picture, struct picture_box box)
+enum error_code picture_pixelate(struct picture *picture, struct picture_box box, struct error *error)
 {
+    TRY(decode(picture, error));
+    picture->changed = true;
     int width = box.x1 - box.x0, height = box.y1 - box.y0, shorter = width < height ? width : height;
     int side = shorter / BLOCKS_A_SIDE > BLOCK_MIN ? shorter / BLOCKS_A_SIDE : BLOCK_MIN;
     for (int y = box.y0; y < box.y1; y += side) {
         for (int x = box.x0; x < box.x1; x += side)
             average_block(picture, (struct picture_box){x, y, x + side < box.x1 ? x + side : box.x1, y + side < box.y1 ? y + side : box.y1});
     }
+    return ERROR_NONE;
 }
 
 /* (height, stride) -> (height / 2, width / 2), dense; safe in place, since it writes behind where it reads. */
@@ -141,10 +164,29 @@ static bool encode_at(struct picture *picture, const uint8_t *pixels, size_t str
     return status == 0;
 }
 
+/* Cut out of the coefficients, as they are: not a bit of quality is lost, and no second decoder is asked. The box begins where a block does. */
+static bool crop(struct picture *picture, struct picture_box box, size_t bytes_max, size_t *bytes_out)
+{
+    if (picture->changed || picture->sampling < 0 || picture->sampling >= TJ_NUMSAMP)
+        return false;
+    int x = box.x0 - box.x0 % tjMCUWidth[picture->sampling], y = box.y0 - box.y0 % tjMCUHeight[picture->sampling];
+    tjtransform transform = {.r = {x, y, box.x1 - x, box.y1 - y}, .op = TJXOP_NONE, .options = TJXOPT_CROP | TJXOPT_COPYNONE};
+    unsigned long bytes = picture->jpeg_capacity;
+    int status = tjTransform(picture->cropper, picture->source, picture->source_bytes, 1, &picture->jpeg, &bytes, &transform, TJFLAG_STOPONWARNING);
+    picture->jpeg_capacity = bytes > picture->jpeg_capacity ? bytes : picture->jpeg_capacity;
+    *bytes_out = bytes;
+    return status == 0 && bytes <= bytes_max;
+}
+
 enum error_code picture_encode(struct picture *picture, struct picture_box box, size_t bytes_max, const uint8_t **jpeg_out, size_t *bytes_out,
                                struct error *error)
 {
     static const int qualities[] = {90, 80, 70, 60, 50, 40, 30, 20};
+    if (box.x1 > box.x0 && box.y1 > box.y0 && crop(picture, box, bytes_max, bytes_out)) {
+        *jpeg_out = picture->jpeg;
+        return ERROR_NONE;
+    }
+    TRY(decode(picture, error));
     int width = box.x1 - box.x0, height = box.y1 - box.y0;
     size_t stride = (size_t)picture->width * CHANNELS;
     const uint8_t *pixels = picture->pixels + (size_t)box.y0 * stride + (size_t)box.x0 * CHANNELS;

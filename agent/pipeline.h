@@ -36,7 +36,7 @@ struct pipeline {
     atomic_bool paused;
     atomic_uint snapshots_wanted, images_considered;                    /* by command; for images.every */
     atomic_ullong images_out[2], image_bytes_out;                       /* snapshots and crops that left */
-    atomic_ullong images_dropped, images_withheld;                      /* no link; not to be redacted, or too large */
+    atomic_ullong images_stored, images_dropped, images_withheld;       /* to be sent later; no room; not to be redacted, or too large */
     atomic_ullong left_out, references; /* results that were not sent, or as a reference */
     atomic_ullong messages_in, results_out, errors, hits, dropped_qos0, redelivered, bytes_in, bytes_out, inferences, infer_us;
     struct latency latency;         /* arrival to committed */

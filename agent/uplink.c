@@ -20,12 +20,27 @@ enum {
 void uplink_init(struct uplink *uplink, struct outbox *outbox, const char *agent_id, double live_share, int64_t bandwidth)
 {
     *uplink = (struct uplink){.outbox = outbox, .agent_id = agent_id, .live_share = live_share, .bandwidth = bandwidth,
-                              .allowance = bandwidth, .allowance_us = clock_monotonic_us(), .doubtful_seq = -1};
+                              .allowance = bandwidth, .allowance_us = clock_monotonic_us(), .doubtful_seq = -1,
+                              .patience_us = UPLINK_PATIENCE_US};
     uplink_disconnected(uplink);
+}
+
+/* What was saved up at another limit counts as far as the new one lets it. */
+void uplink_set_bandwidth(struct uplink *uplink, int64_t bandwidth)
+{
+    if (bandwidth == uplink->bandwidth)
+        return;
+    if (uplink->bandwidth <= 0) {
+        uplink->allowance = bandwidth;
+        uplink->allowance_us = clock_monotonic_us();
+    }
+    uplink->bandwidth = bandwidth;
+    uplink->allowance = uplink->allowance < bandwidth ? uplink->allowance : bandwidth;
 }
 
 void uplink_connected(struct uplink *uplink)
 {
+    uplink->live_waits_us = 0;
     uplink->replay_below = outbox_next_seq(uplink->outbox);
     uplink->streams[UPLINK_URGENT] = uplink->streams[UPLINK_BACKLOG] = (struct uplink_stream){.behind = true};
     uplink->streams[UPLINK_LIVE] = (struct uplink_stream){.cursor = uplink->replay_below};
@@ -114,7 +129,7 @@ enum uplink_verdict uplink_answered(struct uplink *uplink, int64_t first_seq, in
 
 static void earn_allowance(struct uplink *uplink, int64_t now_us)
 {
-    if (uplink->bandwidth == 0)
+    if (uplink->bandwidth <= 0)
         return;
     int64_t passed = now_us - uplink->allowance_us;
     passed = passed < SECOND_US ? passed : SECOND_US;
@@ -123,12 +138,19 @@ static void earn_allowance(struct uplink *uplink, int64_t now_us)
     uplink->allowance_us = passed < SECOND_US ? uplink->allowance_us + (int64_t)((double)earned / (double)uplink->bandwidth * SECOND_US) : now_us;
 }
 
-static bool may_send(struct uplink *uplink)
+bool uplink_may_send_more(struct uplink *uplink)
 {
     int64_t now = clock_monotonic_us();
     earn_allowance(uplink, now);
     return uplink->link != NULL && uplink->in_flight_count < UPLINK_IN_FLIGHT_MAX && uplink->refusal_count < UPLINK_REFUSALS_MAX &&
-           now >= uplink->held_until_us && (uplink->bandwidth == 0 || uplink->allowance > 0) && link_window_free(uplink->link) > 0;
+           now >= uplink->held_until_us && uplink->bandwidth != BANDWIDTH_NONE &&
+           (uplink->bandwidth == BANDWIDTH_UNLIMITED || uplink->allowance > 0) && link_window_free(uplink->link) > 0;
+}
+
+void uplink_spend(struct uplink *uplink, size_t bytes)
+{
+    if (uplink->bandwidth > 0)
+        uplink->allowance -= (int64_t)bytes;
 }
 
 static void account(struct uplink *uplink, const struct outbox_batch *batch, enum uplink_stream_name name)
@@ -142,8 +164,7 @@ static void account(struct uplink *uplink, const struct outbox_batch *batch, enu
         live->bytes_sent /= 2;
         backlog->bytes_sent /= 2;
     }
-    if (uplink->bandwidth > 0)
-        uplink->allowance -= (int64_t)batch->body_bytes;
+    uplink_spend(uplink, batch->body_bytes);
 }
 
 static bool publish(struct uplink *uplink, const struct outbox_batch *batch, enum uplink_stream_name name)
@@ -188,9 +209,17 @@ void uplink_offer(struct uplink *uplink, const struct outbox_batch *batch)
 {
     enum uplink_stream_name name = stream_of(uplink, batch->first_seq, batch->urgent);
     struct uplink_stream *stream = &uplink->streams[name];
-    bool waits = stream->behind || (name == UPLINK_LIVE && uplink->streams[UPLINK_BACKLOG].behind) || !may_send(uplink);
+    bool waits = stream->behind || (name == UPLINK_LIVE && uplink->streams[UPLINK_BACKLOG].behind) || !uplink_may_send_more(uplink);
     if (waits || !publish(uplink, batch, name))
         stream->behind = true;
+    if (name == UPLINK_LIVE && stream->behind && uplink->live_waits_us == 0)
+        uplink->live_waits_us = clock_monotonic_us();
+}
+
+/* All leaves in order for as long as that makes no live batch wait long: a short backlog is gone by then, a long one has to share. */
+static bool live_may_overtake(const struct uplink *uplink)
+{
+    return uplink->live_share > 0 && uplink->live_waits_us > 0 && clock_monotonic_us() - uplink->live_waits_us >= uplink->patience_us;
 }
 
 /* The next stored batch of a stream that is not in flight; without one the stream is no longer behind. */
@@ -214,20 +243,21 @@ static enum uplink_stream_name choose_stream(const struct uplink *uplink)
     const struct uplink_stream *live = &uplink->streams[UPLINK_LIVE], *backlog = &uplink->streams[UPLINK_BACKLOG];
     if (uplink->streams[UPLINK_URGENT].behind)
         return UPLINK_URGENT;
-    bool live_first = live->behind && (!backlog->behind || (double)live->bytes_sent * (1 - uplink->live_share) <
-                                                               (double)backlog->bytes_sent * uplink->live_share);
+    bool overtake = live_may_overtake(uplink);
+    bool live_first = live->behind && (!backlog->behind || (overtake && (double)live->bytes_sent * (1 - uplink->live_share) <
+                                                               (double)backlog->bytes_sent * uplink->live_share));
     if (live_first)
         return UPLINK_LIVE;
-    bool place = uplink->live_share == 0 || backlog->in_flight == 0 || link_window_free(uplink->link) > LIVE_PLACES;
+    bool place = !overtake || backlog->in_flight == 0 || link_window_free(uplink->link) > LIVE_PLACES;
     if (backlog->behind && place)
         return UPLINK_BACKLOG;
-    return live->behind && uplink->live_share > 0 ? UPLINK_LIVE : UPLINK_STREAMS;
+    return live->behind && overtake ? UPLINK_LIVE : UPLINK_STREAMS;
 }
 
 void uplink_send(struct uplink *uplink)
 {
     struct outbox_batch batch;
-    while (may_send(uplink)) {
+    while (uplink_may_send_more(uplink)) {
         enum uplink_stream_name name = choose_stream(uplink);
         if (name == UPLINK_STREAMS)
             return;
@@ -246,19 +276,19 @@ void uplink_restored(struct uplink *uplink, int64_t first_seq)
     }
 }
 
-static bool any_behind(const struct uplink *uplink)
+bool uplink_is_behind(const struct uplink *uplink)
 {
     return uplink->streams[UPLINK_URGENT].behind || uplink->streams[UPLINK_BACKLOG].behind || uplink->streams[UPLINK_LIVE].behind;
 }
 
 bool uplink_is_eager(const struct uplink *uplink)
 {
-    return uplink->in_flight_count < EAGER_BATCHES && !any_behind(uplink) && uplink->link != NULL && link_window_free(uplink->link) > 0;
+    return uplink->in_flight_count < EAGER_BATCHES && !uplink_is_behind(uplink) && uplink->link != NULL && link_window_free(uplink->link) > 0;
 }
 
 int64_t uplink_wake_us(const struct uplink *uplink, int64_t now_us)
 {
-    if (uplink->link == NULL || !any_behind(uplink))
+    if (uplink->link == NULL || !uplink_is_behind(uplink) || uplink->bandwidth == BANDWIDTH_NONE)
         return INT64_MAX;
     int64_t wake = now_us < uplink->held_until_us ? uplink->held_until_us : INT64_MAX;
     if (uplink->bandwidth > 0 && uplink->allowance <= 0) {

@@ -25,6 +25,8 @@ struct config_broker {
     const char **urls;         /* upstream: all of them where a list was given, url the first */
     int32_t url_count;
     int64_t bandwidth;         /* upstream: bytes of results a second; 0: no limit */
+    const char **bandwidth_windows; /* upstream: at times another one, see bandwidth.h */
+    int32_t bandwidth_window_count;
     const char *user;          /* NULL: none */
     const char *password_file; /* its first line; NULL: none */
     const char *ca, *cert, *key; /* PEM files; NULL: the system's CAs, no client certificate */
@@ -104,7 +106,7 @@ struct config {
         enum keep keep;        /* what stays when the budget is used up */
         double low_confidence; /* important: a label or object below this score is kept */
         int64_t daily_writes;  /* bytes to the disk that commits are made rarer for; 0: no limit */
-        double live_share;     /* of the link, for new results while old ones wait: 0 */
+        double live_share;     /* of the link, for new results while old ones wait: 50 % */
     } outbox;
     struct { int64_t memory_bytes; double core_watts; } cache; /* RAM front of all pipelines together: 8 MiB; 2 W */
     struct config_pipeline *pipelines;

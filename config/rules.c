@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/rules.h"
 
+#include "config/bandwidth.h"
 #include "config/scalar.h"
 
 #include <stddef.h>
@@ -155,4 +156,12 @@ const char *rule_csv_column(const char *text)
     int64_t number;
     bool fine = scalar_read_integer(text + 1, &number) && number >= 1 && number <= 4096;
     return fine ? NULL : "expected a column's number from #1 to #4096";
+}
+
+const char *rule_bandwidth_window(const char *text)
+{
+    struct bandwidth_window window;
+    return bandwidth_read(text, &window) ? NULL
+                                         : "expected days, times and a limit, such as \"mon-fri 08:00-18:00 64KiB\", \"22:00-06:00 unlimited\" or "
+                                           "\"sat,sun 00:00-24:00 none\"";
 }

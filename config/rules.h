@@ -20,6 +20,7 @@ const char *rule_file_in_bundle(const char *text);  /* a plain file name */
 const char *rule_sha256(const char *text);          /* 64 hex digits */
 const char *rule_json_pointer(const char *text);    /* RFC 6901 */
 const char *rule_csv_column(const char *text);      /* a name, or #1, #2, ... */
+const char *rule_bandwidth_window(const char *text); /* see bandwidth.h */
 
 bool rule_url_is_encrypted(const char *url); /* mqtts or wss */
 

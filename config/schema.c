@@ -3,6 +3,7 @@
  * The keys of eddy.yaml: each stands here and nowhere else. */
 #include "config/schema.h"
 
+#include "config/bandwidth.h"
 #include "config/config.h"
 #include "config/rules.h"
 
@@ -87,6 +88,12 @@ static const struct schema_row config_rows[] = {
     BROKER_ROWS("upstream", upstream),
     {.path = "upstream.bandwidth", .type = SCHEMA_SIZE, SCHEMA_AT(struct config, upstream.bandwidth), .minimum = KIB, .maximum = 64 * GIB,
      .word = "unlimited", .value = "unlimited", .help = "Bytes of results that may leave in a second, on average."},
+    {.path = "upstream.bandwidth_windows", .type = SCHEMA_TEXTS, SCHEMA_AT(struct config, upstream.bandwidth_windows),
+     SCHEMA_COUNT(struct config, upstream.bandwidth_window_count), .minimum = 0, .maximum = BANDWIDTH_WINDOWS_MAX, .problem = rule_bandwidth_window,
+     .expected = "a list of at most 16 windows", .otherwise = "bandwidth holds all day",
+     .example = "[\"mon-fri 08:00-18:00 64KiB\", \"22:00-06:00 unlimited\"]",
+     .help = "Times at which another bandwidth holds: days (none: every day), from-to, and a size, unlimited or none. Local time; the first that holds "
+             "counts; one that ends before it begins ends on the next day."},
 
     {.path = "models_dir", .type = SCHEMA_TEXT, SCHEMA_AT(struct config, models_dir), .problem = rule_path,
      .value = "/var/lib/eddy/models", .help = "Folder of the model bundles: NAME/VERSION/model.yaml."},
@@ -102,8 +109,9 @@ static const struct schema_row config_rows[] = {
     {.path = "outbox.daily_writes", .type = SCHEMA_SIZE, SCHEMA_AT(struct config, outbox.daily_writes), .minimum = MIB, .maximum = 1024 * GIB,
      .word = "unlimited", .value = "unlimited",
      .help = "Bytes that may be written in a day, to spare the flash: beyond it commits come more rarely, down to one in 10 s, and results later."},
-    {.path = "outbox.live_share", .type = SCHEMA_PERCENT, SCHEMA_AT(struct config, outbox.live_share), .minimum = 0, .maximum = 1, .value = "0%",
-     .help = "Share of the connection that new results get while old ones are caught up on; 0%: they wait, and all leave in the order of seq."},
+    {.path = "outbox.live_share", .type = SCHEMA_PERCENT, SCHEMA_AT(struct config, outbox.live_share), .minimum = 0, .maximum = 1, .value = "50%",
+     .help = "Share of the connection that new results get while old ones are caught up on, once they have waited for 100ms; 0%: they wait, and all leave in "
+             "the order of seq."},
 
     {.path = "cache", .type = SCHEMA_SECTION, .help = "Results that are given again for the same input."},
     {.path = "cache.memory", .type = SCHEMA_SIZE, SCHEMA_AT(struct config, cache.memory_bytes), .minimum = 0, .maximum = 16 * GIB,
@@ -201,7 +209,7 @@ static const struct schema_row pipeline_rows[] = {
     {.path = "sink.max_bytes", .type = SCHEMA_SIZE, SCHEMA_AT(struct config_pipeline, sink.max_bytes), .minimum = KIB, .maximum = 16 * MIB,
      .value = "128KiB", .help = "Size of one message, at most; clouds take 16KiB to 256KiB."},
     {.path = "sink.compression", .type = SCHEMA_CHOICE, SCHEMA_AT(struct config_pipeline, sink.compression), .choices = compressions,
-     .value = "lz4", .help = "LZ4 frames; lz4hc is smaller and costs about six times the CPU."},
+     .value = "lz4", .help = "LZ4 frames; lz4hc is smaller and costs up to six times the CPU: it tries less while the CPU is busy."},
     {.path = "sink.compress_above", .type = SCHEMA_SIZE, SCHEMA_AT(struct config_pipeline, sink.compress_above), .minimum = 0,
      .maximum = 16 * MIB, .value = "512", .help = "Smaller messages stay uncompressed."},
     {.path = "sink.on", .type = SCHEMA_CHOICE, SCHEMA_AT(struct config_pipeline, sink.on), .choices = reports, .value = "always",

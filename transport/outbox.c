@@ -52,7 +52,7 @@ int outbox_write_state(struct outbox *outbox, const struct outbox_state *state)
 
 void outbox_release_found(struct outbox *outbox)
 {
-    for (int which = OUTBOX_FIND; which <= OUTBOX_FIND_READINGS; which++) {
+    for (int which = OUTBOX_FIND; which <= OUTBOX_REFUSED_FIND; which++) {
         if (outbox->statements[which] != NULL)
             sqlite3_reset(outbox->statements[which]);
     }
@@ -259,7 +259,8 @@ int64_t outbox_next_seq(const struct outbox *outbox)
 void outbox_get_statistics(const struct outbox *outbox, struct outbox_statistics *statistics_out)
 {
     *statistics_out = (struct outbox_statistics){.next_seq = outbox->state.next_seq, .batches = outbox->state.batches,
-        .bytes = outbox->state.bytes, .evicted_results = outbox->state.evicted_results, .commits = outbox->commits,
+        .bytes = outbox->state.bytes, .evicted_results = outbox->state.evicted_results, .images = outbox->state.images,
+        .image_bytes = outbox->state.image_bytes, .evicted_images = outbox->state.evicted_images, .commits = outbox->commits,
         .bytes_max = outbox->bytes_max, .set_aside = outbox->set_aside, .refused_batches = outbox->refused_batches, .thinned_results = outbox->thinned_results,
         .thinned_from = outbox->thinned_from, .thinned_below = outbox->thinned_below};
 }

@@ -5,6 +5,7 @@
  * An SQLite database in WAL mode, synchronous=FULL: what outbox_commit has returned for survives kill -9 and power cuts. One row a batch:
  * its body is the message payload as it will be published. seq numbers come from here and never repeat.
  *   batch(first_seq PRIMARY KEY, last_seq, pipeline, count, encoding, urgent, body)   state(next_seq, batches, bytes, evicted_results, ...)
+ *   image: images that wait, see outbox_store_image.
  *   refused: batches that the broker refused for good, with its reason.
  *   taken: digests of the inputs committed last: a redelivered one (DUP) gets no second seq.
  *   reading: what inputs without a result left behind, opaque to the outbox: see agent/window_log.h.
@@ -34,7 +35,23 @@ struct outbox_batch {
     size_t body_bytes;
 };
 
+struct outbox_image {
+    int64_t number;    /* its place among all images; given by the outbox */
+    int64_t seq;       /* of its result */
+    const char *pipeline, *id, *reason;
+    bool redacted, crop;
+    const void *jpeg;
+    size_t jpeg_bytes;
+};
+
+struct outbox_refused {
+    int64_t first_seq, last_seq, bytes;
+    const char *pipeline;
+    int count, reason; /* results; MQTT 5 reason code */
+};
+
 struct outbox_statistics {
+    int64_t images, image_bytes, evicted_images; /* that wait; evicted since the opening */
     int64_t next_seq, batches, bytes, evicted_results, commits, bytes_max;
     int64_t refused_batches; /* that wait in `refused` */
     int64_t thinned_results;            /* part of evicted_results, since the opening */
@@ -82,10 +99,20 @@ bool outbox_find_ranked(struct outbox *outbox, int64_t from, bool urgent, struct
 typedef bool outbox_thin_function(void *context, const struct outbox_batch *batch, struct outbox_batch *thinned_out);
 void outbox_set_thinner(struct outbox *outbox, outbox_thin_function *thin, void *context);
 
-/* Moves a batch to `refused`, or back all of them, where they take their places by seq: *first_seq_out is the lowest, -1 where there is none.
- * `refused` may take an eighth of bytes_max; its oldest go first, counted as evicted. */
+/* Moves a batch to `refused`, or back all of them or the one that begins with `seq` (OUTBOX_ALL: all), where they take their places by seq:
+ * *first_seq_out is the lowest, -1 where there is none. `refused` may take an eighth of bytes_max; its oldest go first, counted as evicted. Dropped
+ * ones are counted as evicted too. outbox_find_refused: the first with first_seq >= from, borrowed until the next call. */
+enum { OUTBOX_ALL = 0 };
 MUST_CHECK enum error_code outbox_refuse(struct outbox *outbox, int64_t first_seq, int reason, struct error *error);
-MUST_CHECK enum error_code outbox_restore_refused(struct outbox *outbox, int64_t *first_seq_out, int64_t *batches_out, struct error *error);
+MUST_CHECK enum error_code outbox_restore_refused(struct outbox *outbox, int64_t seq, int64_t *first_seq_out, int64_t *batches_out, struct error *error);
+MUST_CHECK enum error_code outbox_drop_refused(struct outbox *outbox, int64_t seq, int64_t *batches_out, struct error *error);
+bool outbox_find_refused(struct outbox *outbox, int64_t from, struct outbox_refused *refused_out);
+
+/* Images may take a quarter of bytes_max and are the first to go where results need room; the oldest of them first, counted as evicted_images.
+ * outbox_find_image: the first with number >= from, borrowed until the next call. */
+MUST_CHECK enum error_code outbox_store_image(struct outbox *outbox, const struct outbox_image *image, struct error *error);
+bool outbox_find_image(struct outbox *outbox, int64_t from, struct outbox_image *image_out);
+MUST_CHECK enum error_code outbox_remove_images(struct outbox *outbox, const int64_t *numbers, size_t count, struct error *error);
 
 void outbox_get_statistics(const struct outbox *outbox, struct outbox_statistics *statistics_out);
 

@@ -5,6 +5,7 @@
  * outbox.c         commit, removal, reading
  * outbox_taken.c   recognition of redelivered inputs
  * outbox_schema.c  opening, the tables, setting a damaged file aside, the mark that keeps seq from repeating
+ * outbox_images.c  images that wait
  * outbox_refused.c what the broker does not want
  * outbox_thin.c    eviction that keeps a part
  * outbox_space.c   budget, ballast, giving pages back to the disk
@@ -23,13 +24,15 @@ enum {
 
 enum outbox_statement {
     OUTBOX_BEGIN, OUTBOX_COMMIT, OUTBOX_ROLLBACK, OUTBOX_INSERT, OUTBOX_REMOVE, OUTBOX_OLDEST, OUTBOX_FIND, OUTBOX_FIND_ORDINARY,
-    OUTBOX_FIND_URGENT, OUTBOX_FIND_READINGS, OUTBOX_THIN, OUTBOX_SET_STATE,
-    OUTBOX_REFUSE, OUTBOX_REFUSED_BYTES, OUTBOX_REFUSED_COUNT, OUTBOX_REFUSED_FIRST, OUTBOX_REFUSED_FORGET, OUTBOX_REFUSED_CLEAR, OUTBOX_RESTORE,
+    OUTBOX_FIND_URGENT, OUTBOX_FIND_READINGS, OUTBOX_IMAGE_FIND, OUTBOX_REFUSED_FIND, /* these six stay open until the next call */
+    OUTBOX_IMAGE_INSERT, OUTBOX_IMAGE_REMOVE, OUTBOX_IMAGE_FORGET, OUTBOX_THIN, OUTBOX_SET_STATE,
+    OUTBOX_REFUSE, OUTBOX_REFUSED_BYTES, OUTBOX_REFUSED_COUNT, OUTBOX_REFUSED_CHOSEN, OUTBOX_REFUSED_FORGET, OUTBOX_REFUSED_CLEAR, OUTBOX_RESTORE,
     OUTBOX_TAKE, OUTBOX_FORGET, OUTBOX_ADD_READINGS, OUTBOX_CLEAR_READINGS, OUTBOX_PAGE_COUNT, OUTBOX_FREE_PAGES, OUTBOX_STATEMENTS
 };
 
 struct outbox_state {
     int64_t next_seq, batches, bytes, evicted_results;
+    int64_t images, image_bytes, evicted_images; /* not in the table: counted at the opening */
 };
 
 /* The inputs committed last: number n, counted from the first ever, lies at ring[n % capacity]. */
@@ -73,6 +76,7 @@ int outbox_store_taken(struct outbox *outbox);                                  
 
 /* outbox_space.c */
 bool outbox_is_full(const struct outbox *outbox, int status);
+bool outbox_is_over_budget(struct outbox *outbox);
 int outbox_evict_to_budget(struct outbox *outbox, struct outbox_state *state);  /* inside a transaction */
 bool outbox_make_room(struct outbox *outbox, int64_t bytes_wanted);             /* outside one; false: there is nothing left to give */
 void outbox_after_commit(struct outbox *outbox);
@@ -80,6 +84,12 @@ void outbox_ballast_open(struct outbox *outbox);
 
 /* outbox_thin.c */
 int outbox_thin_oldest(struct outbox *outbox, struct outbox_state *state, int64_t *bytes_out); /* SQLITE_NOTFOUND: there is nothing to thin */
+
+/* outbox_images.c */
+int outbox_evict_image(struct outbox *outbox, struct outbox_state *state, int64_t *bytes_out); /* SQLITE_NOTFOUND: there is none */
+
+/* outbox_refused.c */
+MUST_CHECK enum error_code outbox_finish(struct outbox *outbox, const struct outbox_state *state, int status, struct error *error); /* COMMIT or ROLLBACK */
 
 /* outbox.c */
 struct outbox_batch outbox_batch_of(sqlite3_stmt *row);                         /* borrowed from the row */

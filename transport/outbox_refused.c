@@ -6,6 +6,10 @@
 
 enum { SHARE_OF_BUDGET = 8 };
 
+struct chosen {
+    int64_t batches, bytes, results, first_seq;
+};
+
 static int forget_oldest(struct outbox *outbox, struct outbox_state *state)
 {
     int status = SQLITE_OK;
@@ -22,7 +26,7 @@ static int forget_oldest(struct outbox *outbox, struct outbox_state *state)
     return status;
 }
 
-static enum error_code finish(struct outbox *outbox, const struct outbox_state *state, int status, struct error *error)
+enum error_code outbox_finish(struct outbox *outbox, const struct outbox_state *state, int status, struct error *error)
 {
     if (status == SQLITE_OK)
         status = outbox_write_state(outbox, state);
@@ -55,26 +59,74 @@ enum error_code outbox_refuse(struct outbox *outbox, int64_t first_seq, int reas
         status = outbox_remove_batch(outbox, first_seq, &state, &results, &bytes);
     if (status == SQLITE_OK)
         status = forget_oldest(outbox, &state);
-    return finish(outbox, &state, status, error);
+    return outbox_finish(outbox, &state, status, error);
 }
 
-enum error_code outbox_restore_refused(struct outbox *outbox, int64_t *first_seq_out, int64_t *batches_out, struct error *error)
+/* The ones meant by seq; first_seq is -1 where there is none. */
+static void choose(struct outbox *outbox, int64_t seq, struct chosen *chosen_out)
+{
+    static const enum outbox_statement all[] = {OUTBOX_REFUSED_CHOSEN, OUTBOX_REFUSED_CLEAR, OUTBOX_RESTORE};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        sqlite3_bind_int64(outbox->statements[all[i]], 1, seq);
+    sqlite3_stmt *row = outbox->statements[OUTBOX_REFUSED_CHOSEN];
+    *chosen_out = (struct chosen){.first_seq = -1};
+    if (sqlite3_step(row) == SQLITE_ROW)
+        *chosen_out = (struct chosen){sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2), sqlite3_column_int64(row, 3)};
+    sqlite3_reset(row);
+}
+
+enum error_code outbox_restore_refused(struct outbox *outbox, int64_t seq, int64_t *first_seq_out, int64_t *batches_out, struct error *error)
 {
     struct outbox_state state = outbox->state;
+    struct chosen chosen;
     outbox_release_found(outbox);
     if (outbox->database == NULL)
         return error_set(error, ERROR_STORAGE, "%s is not open", outbox->path);
-    int64_t first = outbox_number(outbox, OUTBOX_REFUSED_FIRST), count = outbox_number(outbox, OUTBOX_REFUSED_COUNT);
+    choose(outbox, seq, &chosen);
     int status = outbox_step(outbox, OUTBOX_BEGIN);
     if (status == SQLITE_OK) {
-        state.batches += count;
-        state.bytes += outbox_number(outbox, OUTBOX_REFUSED_BYTES);
+        state.batches += chosen.batches;
+        state.bytes += chosen.bytes;
         status = outbox_step(outbox, OUTBOX_RESTORE);
     }
     if (status == SQLITE_OK)
         status = outbox_step(outbox, OUTBOX_REFUSED_CLEAR);
-    TRY(finish(outbox, &state, status, error));
-    *first_seq_out = first;
-    *batches_out = count;
+    TRY(outbox_finish(outbox, &state, status, error));
+    *first_seq_out = chosen.first_seq;
+    *batches_out = chosen.batches;
     return ERROR_NONE;
+}
+
+enum error_code outbox_drop_refused(struct outbox *outbox, int64_t seq, int64_t *batches_out, struct error *error)
+{
+    struct outbox_state state = outbox->state;
+    struct chosen chosen;
+    outbox_release_found(outbox);
+    if (outbox->database == NULL)
+        return error_set(error, ERROR_STORAGE, "%s is not open", outbox->path);
+    choose(outbox, seq, &chosen);
+    state.evicted_results += chosen.results;
+    int status = outbox_step(outbox, OUTBOX_BEGIN);
+    if (status == SQLITE_OK)
+        status = outbox_step(outbox, OUTBOX_REFUSED_CLEAR);
+    TRY(outbox_finish(outbox, &state, status, error));
+    *batches_out = chosen.batches;
+    return ERROR_NONE;
+}
+
+bool outbox_find_refused(struct outbox *outbox, int64_t from, struct outbox_refused *refused_out)
+{
+    outbox_release_found(outbox);
+    sqlite3_stmt *row = outbox->statements[OUTBOX_REFUSED_FIND];
+    if (row == NULL)
+        return false;
+    sqlite3_bind_int64(row, 1, from);
+    if (sqlite3_step(row) != SQLITE_ROW || sqlite3_column_text(row, 2) == NULL) {
+        sqlite3_reset(row);
+        return false;
+    }
+    *refused_out = (struct outbox_refused){.first_seq = sqlite3_column_int64(row, 0), .last_seq = sqlite3_column_int64(row, 1),
+                                           .pipeline = (const char *)sqlite3_column_text(row, 2), .count = sqlite3_column_int(row, 3),
+                                           .bytes = sqlite3_column_int64(row, 4), .reason = sqlite3_column_int(row, 5)};
+    return true;
 }

@@ -11,8 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MARK_STEP = 1 << 20, APPLICATION_ID = 0x65646479 /* "eddy" */ };
+enum { MARK_STEP = 1 << 20, WAL_BYTES_MAX = 1 << 20, APPLICATION_ID = 0x65646479 /* "eddy" */ };
 
+#define CHOSEN "(?1 = 0 OR first_seq = ?1)"
 #define COLUMNS "first_seq, last_seq, pipeline, count, encoding, urgent, body"
 
 static const char *const statement_texts[OUTBOX_STATEMENTS] = {
@@ -26,15 +27,21 @@ static const char *const statement_texts[OUTBOX_STATEMENTS] = {
     [OUTBOX_FIND_ORDINARY] = "SELECT " COLUMNS " FROM batch WHERE first_seq >= ?1 AND urgent = 0 ORDER BY first_seq LIMIT 1",
     [OUTBOX_FIND_URGENT] = "SELECT " COLUMNS " FROM batch WHERE first_seq >= ?1 AND urgent = 1 ORDER BY first_seq LIMIT 1",
     [OUTBOX_FIND_READINGS] = "SELECT number, body FROM reading WHERE number >= ?1 ORDER BY number LIMIT 1",
+    [OUTBOX_IMAGE_FIND] = "SELECT number, seq, pipeline, id, reason, redacted, crop, jpeg FROM image WHERE number >= ?1 ORDER BY number LIMIT 1",
+    [OUTBOX_IMAGE_INSERT] = "INSERT INTO image(seq, pipeline, id, reason, redacted, crop, jpeg) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [OUTBOX_IMAGE_REMOVE] = "DELETE FROM image WHERE number = ?1 RETURNING length(jpeg)",
+    [OUTBOX_IMAGE_FORGET] = "DELETE FROM image WHERE number = (SELECT number FROM image ORDER BY number LIMIT 1) RETURNING length(jpeg)",
     [OUTBOX_THIN] = "UPDATE batch SET count = ?2, encoding = ?3, body = ?4 WHERE first_seq = ?1",
     [OUTBOX_SET_STATE] = "UPDATE state SET next_seq = ?1, batches = ?2, bytes = ?3, evicted_results = ?4 WHERE id = 0",
     [OUTBOX_REFUSE] = "INSERT OR REPLACE INTO refused(" COLUMNS ", reason) SELECT " COLUMNS ", ?2 FROM batch WHERE first_seq = ?1",
+    [OUTBOX_REFUSED_FIND] = "SELECT first_seq, last_seq, pipeline, count, length(body), reason FROM refused WHERE first_seq >= ?1 ORDER BY first_seq LIMIT 1",
     [OUTBOX_REFUSED_BYTES] = "SELECT coalesce(sum(length(body)), 0) FROM refused",
     [OUTBOX_REFUSED_COUNT] = "SELECT count(*) FROM refused",
-    [OUTBOX_REFUSED_FIRST] = "SELECT first_seq FROM refused ORDER BY first_seq LIMIT 1",
     [OUTBOX_REFUSED_FORGET] = "DELETE FROM refused WHERE first_seq = (SELECT first_seq FROM refused ORDER BY first_seq LIMIT 1) RETURNING count",
-    [OUTBOX_REFUSED_CLEAR] = "DELETE FROM refused",
-    [OUTBOX_RESTORE] = "INSERT INTO batch(" COLUMNS ") SELECT " COLUMNS " FROM refused",
+    [OUTBOX_REFUSED_CLEAR] = "DELETE FROM refused WHERE " CHOSEN,
+    [OUTBOX_REFUSED_CHOSEN] = "SELECT count(*), coalesce(sum(length(body)), 0), coalesce(sum(count), 0), coalesce(min(first_seq), -1)"
+                              " FROM refused WHERE " CHOSEN,
+    [OUTBOX_RESTORE] = "INSERT INTO batch(" COLUMNS ") SELECT " COLUMNS " FROM refused WHERE " CHOSEN,
     [OUTBOX_TAKE] = "INSERT OR REPLACE INTO taken(number, inputs) VALUES(?1, ?2)",
     [OUTBOX_FORGET] = "DELETE FROM taken WHERE number < ?1",
     [OUTBOX_ADD_READINGS] = "INSERT INTO reading(body) VALUES(?1)",
@@ -43,10 +50,11 @@ static const char *const statement_texts[OUTBOX_STATEMENTS] = {
     [OUTBOX_FREE_PAGES] = "PRAGMA freelist_count",
 };
 
-/* auto_vacuum is laid down with the first page, so it comes first; EXCLUSIVE keeps the WAL index in memory and a second agent out. */
-static const char settings[] = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
+/* page_size and auto_vacuum are laid down with the first page, so they come first. Small pages, since every commit writes those of the numbers and
+ * lists anew, however little has changed in them. EXCLUSIVE keeps the WAL index in memory and a second agent out. */
+static const char settings[] = "PRAGMA page_size = 1024; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
                                "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048; PRAGMA trusted_schema = OFF;"
-                               "PRAGMA cell_size_check = ON;";
+                               "PRAGMA cell_size_check = ON; PRAGMA secure_delete = OFF;"; /* Debian's SQLite overwrites what is deleted: as many bytes again */
 static const char schema[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE batch(first_seq INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, pipeline TEXT NOT NULL, count INTEGER NOT NULL,"
@@ -96,7 +104,8 @@ static int set_limits(struct outbox *outbox)
 {
     char sql[128];
     int64_t pages = outbox->bytes_max / outbox->page_bytes;
-    outbox->wal_pages = pages / 8 < 16 ? 16 : pages / 8 > 256 ? 256 : pages / 8; /* what the WAL may take is part of the budget */
+    int64_t most = WAL_BYTES_MAX / outbox->page_bytes;
+    outbox->wal_pages = pages / 8 < 16 ? 16 : pages / 8 > most ? most : pages / 8; /* what the WAL may take is part of the budget */
     outbox->pages_max = pages - outbox->wal_pages < 32 ? 32 : pages - outbox->wal_pages;
     snprintf(sql, sizeof sql, "PRAGMA wal_autocheckpoint = %lld; PRAGMA journal_size_limit = %lld; PRAGMA max_page_count = %lld",
              (long long)outbox->wal_pages, (long long)(outbox->wal_pages * outbox->page_bytes), (long long)outbox->pages_max);
@@ -110,8 +119,8 @@ static int read_state(struct outbox *outbox)
                                     &statement, NULL);
     if (status == SQLITE_OK) {
         status = sqlite3_step(statement);
-        struct outbox_state state = {sqlite3_column_int64(statement, 0), sqlite3_column_int64(statement, 1),
-                                     sqlite3_column_int64(statement, 2), sqlite3_column_int64(statement, 3)};
+        struct outbox_state state = {.next_seq = sqlite3_column_int64(statement, 0), .batches = sqlite3_column_int64(statement, 1),
+                                     .bytes = sqlite3_column_int64(statement, 2), .evicted_results = sqlite3_column_int64(statement, 3)};
         bool sane = state.next_seq > 0 && state.batches >= 0 && state.bytes >= 0 && state.evicted_results >= 0;
         if (status == SQLITE_DONE || (status == SQLITE_ROW && !sane))
             status = SQLITE_CORRUPT;
@@ -121,6 +130,10 @@ static int read_state(struct outbox *outbox)
         }
     }
     sqlite3_finalize(statement);
+    if (status == SQLITE_OK)
+        status = read_number(outbox->database, "SELECT count(*) FROM image", &outbox->state.images);
+    if (status == SQLITE_OK)
+        status = read_number(outbox->database, "SELECT coalesce(sum(length(jpeg)), 0) FROM image", &outbox->state.image_bytes);
     int64_t last_seq = 0;
     if (status == SQLITE_OK) {
         status = read_number(outbox->database, "SELECT last_seq FROM batch ORDER BY first_seq DESC LIMIT 1", &last_seq);
@@ -136,6 +149,9 @@ static int begin_schema(struct outbox *outbox)
     outbox->new_file = status == SQLITE_OK && tables == 0;
     if (outbox->new_file)
         status = outbox_run(outbox, schema);
+    if (status == SQLITE_OK) /* not in every outbox of this version */
+        status = outbox_run(outbox, "CREATE TABLE IF NOT EXISTS image(number INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, pipeline TEXT NOT NULL,"
+                                    " id TEXT NOT NULL, reason TEXT NOT NULL, redacted INTEGER NOT NULL, crop INTEGER NOT NULL, jpeg BLOB NOT NULL)");
     if (status == SQLITE_OK)
         status = read_number(outbox->database, "PRAGMA user_version", &version);
     if (status == SQLITE_OK)

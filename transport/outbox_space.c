@@ -12,8 +12,9 @@ enum {
     BALLAST_BYTES_MIN = 1 << 18,
     RESERVE_BYTES = 1 << 18,  /* of a disk without ballast: what the WAL needs to delete */
     BALLAST_RETRY_COMMITS = 64,
-    VACUUM_FROM_PAGES = 256,  /* free pages that are not worth giving back */
-    VACUUM_STEP_PAGES = 64,
+    VACUUM_FROM_BYTES = 1 << 20,  /* free space that is not worth giving back */
+    VACUUM_STEP_BYTES = 4 << 20,
+    VACUUM_SHARE = 4,             /* so many times what is in use must be free */
 };
 
 static int64_t free_bytes(const struct outbox *outbox)
@@ -96,6 +97,9 @@ bool outbox_is_full(const struct outbox *outbox, int status)
 
 static int evict_oldest(struct outbox *outbox, struct outbox_state *state, int64_t *bytes_out)
 {
+    int image = outbox_evict_image(outbox, state, bytes_out);
+    if (image != SQLITE_NOTFOUND)
+        return image;
     int thinned = outbox_thin_oldest(outbox, state, bytes_out);
     if (thinned != SQLITE_NOTFOUND)
         return thinned;
@@ -107,12 +111,16 @@ static int evict_oldest(struct outbox *outbox, struct outbox_state *state, int64
     return status;
 }
 
-int outbox_evict_to_budget(struct outbox *outbox, struct outbox_state *state)
+bool outbox_is_over_budget(struct outbox *outbox)
 {
     int64_t allowed = outbox->pages_max - outbox->pages_max / 8; /* the rest lets the next commit in without a second try */
+    return outbox_number(outbox, OUTBOX_PAGE_COUNT) - outbox_number(outbox, OUTBOX_FREE_PAGES) > allowed;
+}
+
+int outbox_evict_to_budget(struct outbox *outbox, struct outbox_state *state)
+{
     for (;;) {
-        int64_t used = outbox_number(outbox, OUTBOX_PAGE_COUNT) - outbox_number(outbox, OUTBOX_FREE_PAGES);
-        if (used <= allowed || state->batches <= 0)
+        if (!outbox_is_over_budget(outbox) || state->batches <= 0)
             return SQLITE_OK;
         int64_t bytes;
         int status = evict_oldest(outbox, state, &bytes);
@@ -169,6 +177,14 @@ bool outbox_make_room(struct outbox *outbox, int64_t bytes_wanted)
     return evicted || helped;
 }
 
+/* Giving pages back moves those in use from the file's end to its beginning, which writes each of them twice: it waits until there are few. */
+static bool is_mostly_free(struct outbox *outbox)
+{
+    int64_t free_pages = outbox_number(outbox, OUTBOX_FREE_PAGES);
+    return free_pages * outbox->page_bytes > VACUUM_FROM_BYTES &&
+           free_pages > VACUUM_SHARE * (outbox_number(outbox, OUTBOX_PAGE_COUNT) - free_pages);
+}
+
 /* Best effort, after what counts is safe: what fails here is tried again with a later commit. */
 void outbox_after_commit(struct outbox *outbox)
 {
@@ -176,9 +192,9 @@ void outbox_after_commit(struct outbox *outbox)
         (void)sqlite3_wal_checkpoint_v2(outbox->database, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
         if (outbox->commits % BALLAST_RETRY_COMMITS == 0)
             outbox_ballast_open(outbox);
-    } else if (outbox->commits % 16 == 0 && outbox_number(outbox, OUTBOX_FREE_PAGES) > VACUUM_FROM_PAGES) {
+    } else if (outbox->commits % 16 == 0 && is_mostly_free(outbox)) {
         char sql[64];
-        snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%d)", 16 * VACUUM_STEP_PAGES);
+        snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%lld)", (long long)(VACUUM_STEP_BYTES / outbox->page_bytes));
         (void)outbox_run(outbox, sql);
     }
 }

@@ -12,7 +12,8 @@
 static const char usage[] =
     "usage: eddy ctl [-b URL] -a AGENT VERB [JSON]\n"
     "Sends a command to a running agent over its broker and prints the reply (JSON).\n\n"
-    "Verbs: ping, get, pause, resume, reload, log-level, cache-purge, cache-stats, flush, snapshot.\n"
+    "Verbs: ping, get, pause, resume, reload, log-level, cache-purge, cache-stats, flush, snapshot,\n"
+    "refused-list, refused-send, refused-drop.\n"
     "JSON is the command's body, for example '{\"pipeline\":\"line\"}'.\n\n"
     "  -b, --broker URL   default mqtt://127.0.0.1:1883\n"
     "  -a, --agent ID     default: this machine's name\n"

@@ -38,9 +38,18 @@ static void run_refusal(const char *extra, const char *reason)
     for (int i = MANY; i < MANY + SINGLE; i++)
         publish_number(&gateway, i);
     gateway_wait_lines(&gateway, before + SINGLE);
-    gateway_command(&gateway, "flush", "{}", false);
-    CHECK(strstr(gateway.reply, "\"successful\"") != NULL);
+    gateway_command(&gateway, "refused-list", "{}", false);
+    CHECK(strstr(gateway.reply, "{\"first-seq\":") != NULL && strstr(gateway.reply, reason) != NULL);
+    CHECK(strstr(gateway.reply, "\"pipeline\":\"motor\"") != NULL && strstr(gateway.reply, "\"more\":false") != NULL);
+    gateway_command(&gateway, "refused-send", "{\"seq\":99999}", false);
+    CHECK(strstr(gateway.reply, "no refused batch begins with seq 99999") != NULL);
+    gateway_command(&gateway, "refused-drop", "{\"seq\":\"x\"}", false);
+    CHECK(strstr(gateway.reply, "expected the first-seq of a refused batch") != NULL);
+    gateway_command(&gateway, "refused-send", "{}", false);
+    CHECK(strstr(gateway.reply, "\"successful\"") != NULL && strstr(gateway.reply, "\"batches\":0") == NULL);
     gateway_wait_lines(&gateway, MANY + SINGLE);
+    gateway_command(&gateway, "refused-drop", "{}", false);
+    CHECK(strstr(gateway.reply, "\"batches\":0") != NULL);
     for (int i = 0; i < MANY + SINGLE; i++) {
         snprintf(line, sizeof line, "\"n-%d\"", i);
         gateway_find_line(&gateway, line);

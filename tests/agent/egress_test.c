@@ -164,6 +164,36 @@ static void crops_are_the_boxes_and_a_redacted_one_stays_so(void)
     CHECK(consider(&pipeline, TIMES "\"result\":{\"objects\":[]}}", NULL) == NULL);
 }
 
+static void a_crop_that_fits_is_cut_without_loss_and_without_metadata(void)
+{
+    static uint8_t pixels[PIXELS], original[PIXELS];
+    struct config_pipeline config = config_for(EGRESS_CROPS);
+    struct pipeline pipeline = {.config = &config};
+    int width, height;
+    size_t bytes;
+    uint8_t *jpeg = make_jpeg(&bytes);
+    tjhandle decoder = tjInitDecompress();
+    CHECK(tjDecompress2(decoder, jpeg, bytes, original, WIDTH, 0, HEIGHT, TJPF_RGB, 0) == 0);
+    tjDestroy(decoder);
+    free(jpeg);
+    struct egress_image *images = consider(&pipeline, OBJECTS, NULL);
+    CHECK(images != NULL && images->next != NULL && !images->redacted);
+    decode(images, pixels, &width, &height); /* the car, grown: 190 to 310 and 12 to 108, begun at a block */
+    CHECK_INTEGER(width, 310 - 184);
+    CHECK_INTEGER(height, 108 - 8);
+    for (int y = 0; y < height; y++)
+        CHECK(memcmp(pixels + (size_t)(y * width) * 3, original + (size_t)((y + 8) * WIDTH + 184) * 3, (size_t)width * 3) == 0);
+    CHECK(memmem(images->jpeg, images->bytes, "Exif", 4) == NULL);
+    size_t lossless = images->bytes;
+    egress_images_free(images);
+    config.images.max_bytes = (int64_t)lossless - 1;
+    images = consider(&pipeline, OBJECTS, NULL);
+    CHECK(images != NULL && images->bytes < lossless);
+    decode(images, pixels, &width, &height);
+    CHECK_INTEGER(width, 120);
+    egress_images_free(images);
+}
+
 static void an_image_leaves_only_for_a_reason(void)
 {
     struct config_pipeline config = config_for(EGRESS_SNAPSHOTS);
@@ -236,6 +266,33 @@ static void a_snapshot_leaves_on_command_with_its_result_and_never_where_egress_
     gateway_end(&gateway);
 }
 
+static void an_image_waits_on_disk_while_the_upstream_broker_is_away(void)
+{
+    struct gateway gateway = {.separate = true};
+    struct error error;
+    char command[256], line[512];
+    gateway_begin(&gateway, LINE("egress: snapshots, images: { max_bytes: 8KiB, every: 1 }, "));
+    gateway_start(&gateway);
+    snprintf(command, sizeof command, "mosquitto_sub -V mqttv5 -i images -c -x 3600 -p %d -t 'eddy/gw/image/line' -q 1 -C 1 -W 1 -F x", gateway.upstream.port);
+    CHECK(system(command) != -1); /* leaves a session that waits for the image */
+    broker_stop(&gateway.upstream);
+    publish_frame(&gateway);
+    gateway_pump(&gateway, 1000);
+    CHECK(gateway_stop(&gateway, SIGKILL) != 0);
+    CHECK_OK(broker_start(&gateway.upstream, true, &error), error);
+    snprintf(command, sizeof command, "mosquitto_sub -V mqttv5 -i images -c -x 3600 -p %d -t 'eddy/gw/image/line' -q 1 -C 1 -W 60 -F '%%l %%P'",
+             gateway.upstream.port);
+    FILE *listener = popen(command, "r");
+    CHECK(listener != NULL);
+    gateway_start(&gateway);
+    CHECK(fgets(line, sizeof line, listener) != NULL);
+    printf("%s", line);
+    CHECK(strstr(line, "seq:1") != NULL && strstr(line, "reason:every") != NULL && strstr(line, "id:frame \"1\"") != NULL);
+    CHECK_INTEGER(pclose(listener), 0);
+    gateway_wait_lines(&gateway, 1);
+    gateway_end(&gateway);
+}
+
 static void a_label_that_the_model_does_not_know_cannot_be_redacted(void)
 {
     struct gateway gateway = {0};
@@ -257,8 +314,10 @@ int main(int count, char **arguments)
         CASE(an_image_whose_boxes_are_not_known_does_not_leave_where_some_must_be_redacted),
         CASE(an_image_takes_no_more_bytes_than_it_may),
         CASE(crops_are_the_boxes_and_a_redacted_one_stays_so),
+        CASE(a_crop_that_fits_is_cut_without_loss_and_without_metadata),
         CASE(an_image_leaves_only_for_a_reason),
         CASE(a_snapshot_leaves_on_command_with_its_result_and_never_where_egress_is_results),
+        CASE(an_image_waits_on_disk_while_the_upstream_broker_is_away),
         CASE(a_label_that_the_model_does_not_know_cannot_be_redacted),
         {0}});
 }

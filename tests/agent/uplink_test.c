@@ -212,7 +212,7 @@ static void what_is_refused_for_good_is_set_aside_and_the_rest_is_delivered(void
     CHECK_INTEGER(sender->refused[0] + sender->refused[1], 16);
     int64_t first, count;
     sender->reason_for = NULL;
-    CHECK_OK(outbox_restore_refused(sender->outbox, &first, &count, &error), error);
+    CHECK_OK(outbox_restore_refused(sender->outbox, OUTBOX_ALL, &first, &count, &error), error);
     CHECK_INTEGER(first, 7);
     uplink_restored(&sender->uplink, first);
     run_until(sender, 20, 2);
@@ -282,6 +282,7 @@ static void check_order(const struct sender *sender, int64_t first, int64_t last
 static struct sender *run_backlog_and_live(double share)
 {
     struct sender *sender = sender_new(share, 0);
+    sender->uplink.patience_us = 0;
     store(sender, 400, false, 500, false);
     connect_sender(sender);
     store(sender, 40, false, 500, true);
@@ -311,6 +312,18 @@ static void with_a_share_of_zero_all_leaves_in_order(void)
     sender_free(sender);
 }
 
+static void live_results_wait_in_order_until_their_patience_ends(void)
+{
+    struct sender *sender = sender_new(0.5, 0);
+    sender->uplink.patience_us = (int64_t)PATIENCE_MS * 1000;
+    store(sender, 400, false, 500, false);
+    connect_sender(sender);
+    store(sender, 40, false, 500, true);
+    run_until(sender, 440, 0);
+    check_order(sender, 1, 440);
+    sender_free(sender);
+}
+
 static void urgent_batches_overtake_all_others(void)
 {
     struct sender *sender = sender_new(0.5, 0);
@@ -336,6 +349,23 @@ static void no_more_bytes_leave_in_a_second_than_the_bandwidth_allows(void)
     sender_free(sender);
 }
 
+static void nothing_leaves_while_the_bandwidth_is_none(void)
+{
+    struct sender *sender = sender_new(0.5, 0);
+    store(sender, 20, false, 100, false);
+    uplink_set_bandwidth(&sender->uplink, BANDWIDTH_NONE);
+    connect_sender(sender);
+    for (int i = 0; i < 200; i++) {
+        turn(sender);
+        broker_pause_ms(1);
+    }
+    CHECK_INTEGER(atomic_load(&sender->arrived_count), 0);
+    CHECK_INTEGER(uplink_wake_us(&sender->uplink, clock_monotonic_us()), INT64_MAX);
+    uplink_set_bandwidth(&sender->uplink, 1 << 20);
+    run_until(sender, 20, 0);
+    sender_free(sender);
+}
+
 int main(int count, char **arguments)
 {
     return check_main(count, arguments, (struct check_case[]){
@@ -345,7 +375,9 @@ int main(int count, char **arguments)
         CASE(what_is_larger_than_the_broker_takes_is_not_even_sent),
         CASE(live_results_get_their_share_while_a_backlog_drains),
         CASE(with_a_share_of_zero_all_leaves_in_order),
+        CASE(live_results_wait_in_order_until_their_patience_ends),
         CASE(urgent_batches_overtake_all_others),
         CASE(no_more_bytes_leave_in_a_second_than_the_bandwidth_allows),
+        CASE(nothing_leaves_while_the_bandwidth_is_none),
         {0}});
 }

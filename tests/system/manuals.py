@@ -41,8 +41,8 @@ def same(what, left, right):
 
 
 def verbs(text):
-    match = re.search(r"Verbs: ([a-z, -]+)\.", text)
-    return set(match.group(1).split(", ")) if match else set()
+    match = re.search(r"Verbs: ([a-z, \n-]+)[.(]", text)
+    return set(re.split(r",\s+", match.group(1))) if match else set()
 
 
 MANUAL, COMPLETION = manual("eddy.1"), (SOURCE / "packaging/completion/eddy").read_text()

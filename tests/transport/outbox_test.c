@@ -200,6 +200,74 @@ static void an_emptied_outbox_gives_its_space_back(void)
     end();
 }
 
+static int64_t wal_bytes(void)
+{
+    char wal[160];
+    struct stat status;
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    CHECK(stat(wal, &status) == 0);
+    return status.st_size;
+}
+
+static void neither_storing_nor_removing_writes_much_beside_the_bodies(void)
+{
+    enum { BATCHES = 64, BYTES = 6000 };
+    bool set_aside;
+    struct error error;
+    int64_t firsts[BATCHES];
+    begin();
+    struct outbox *outbox = open_outbox(BUDGET, &set_aside);
+    int64_t empty = wal_bytes();
+    for (int i = 0; i < BATCHES; i++) {
+        firsts[i] = outbox_next_seq(outbox);
+        CHECK_OK(add(outbox, 64, BYTES, &error), error);
+    }
+    int64_t full = wal_bytes();
+    CHECK_OK(outbox_commit(outbox, &(struct outbox_change){.removed = firsts, .removed_count = BATCHES}, &error), error);
+    int64_t removed = wal_bytes();
+    printf("written for %d bytes of bodies: %lld to store, %lld to remove\n", BATCHES * BYTES, (long long)(full - empty), (long long)(removed - full));
+    CHECK(full - empty < 2 * BATCHES * BYTES); /* a commit for each, and the log is not copied into the database yet */
+    CHECK(removed - full < BATCHES * BYTES / 8);
+    outbox_close(outbox);
+    end();
+}
+
+static void images_wait_within_their_share_and_give_way_to_results(void)
+{
+    enum { IMAGES = 50, BYTES = 100 * 1024 };
+    static char jpeg[BYTES];
+    bool set_aside;
+    struct error error;
+    struct outbox_image image = {.seq = 7, .pipeline = "line", .id = "x", .reason = "every", .crop = true, .jpeg = jpeg, .jpeg_bytes = BYTES}, found;
+    begin();
+    struct outbox *outbox = open_outbox(BUDGET, &set_aside);
+    for (int i = 0; i < IMAGES; i++) {
+        memset(jpeg, i, BYTES);
+        CHECK_OK(outbox_store_image(outbox, &image, &error), error);
+    }
+    int64_t kept = BUDGET / 4 / BYTES;
+    CHECK_INTEGER(statistics_of(outbox).images, kept);
+    CHECK_INTEGER(statistics_of(outbox).evicted_images, IMAGES - kept);
+    outbox = reopen(outbox);
+    CHECK_INTEGER(statistics_of(outbox).images, kept);
+    CHECK_INTEGER(statistics_of(outbox).image_bytes, kept * BYTES);
+    CHECK(outbox_find_image(outbox, 0, &found));
+    CHECK_INTEGER(found.number, IMAGES - kept + 1);
+    CHECK(found.seq == 7 && found.crop && !found.redacted && strcmp(found.id, "x") == 0 && strcmp(found.reason, "every") == 0);
+    CHECK(found.jpeg_bytes == BYTES && ((const char *)found.jpeg)[BYTES - 1] == (char)(IMAGES - kept));
+    int64_t number = found.number;
+    CHECK_OK(outbox_remove_images(outbox, &number, 1, &error), error);
+    CHECK(outbox_find_image(outbox, 0, &found));
+    CHECK_INTEGER(found.number, number + 1);
+    for (int i = 0; statistics_of(outbox).images > 0; i++) {
+        CHECK(i < 1000);
+        CHECK_OK(add(outbox, 3, 64 * 1024, &error), error);
+        CHECK_INTEGER(statistics_of(outbox).evicted_results, 0);
+    }
+    outbox_close(outbox);
+    end();
+}
+
 static void a_taken_input_is_recognised_until_taken_max_others_came(void)
 {
     begin();
@@ -235,7 +303,6 @@ static void a_taken_input_is_recognised_until_taken_max_others_came(void)
     end();
 }
 
-/* Needs a disk that can be filled: a small tmpfs, so only where one may be mounted. */
 static void what_the_broker_refuses_is_set_aside_within_bounds_and_can_come_back(void)
 {
     enum { BATCHES = 40, BYTES = 64 * 1024 };
@@ -255,7 +322,7 @@ static void what_the_broker_refuses_is_set_aside_within_bounds_and_can_come_back
     CHECK_INTEGER(batch.first_seq, 7);
     outbox = reopen(outbox);
     CHECK_INTEGER(statistics_of(outbox).refused_batches, 2);
-    CHECK_OK(outbox_restore_refused(outbox, &first, &count, &error), error);
+    CHECK_OK(outbox_restore_refused(outbox, OUTBOX_ALL, &first, &count, &error), error);
     CHECK_INTEGER(first, 4);
     CHECK_INTEGER(count, 2);
     CHECK(outbox_find(outbox, 4, &batch));
@@ -263,19 +330,38 @@ static void what_the_broker_refuses_is_set_aside_within_bounds_and_can_come_back
     check_body(&batch);
     CHECK_INTEGER(statistics_of(outbox).batches, BATCHES);
     CHECK_INTEGER(statistics_of(outbox).bytes, (int64_t)BATCHES * BYTES);
-    for (int i = 0; i < BATCHES; i++)
-        CHECK_OK(outbox_refuse(outbox, 1 + 3 * i, 0x87, &error), error);
+    struct outbox_refused refused;
+    CHECK_OK(outbox_refuse(outbox, 4, 0x95, &error), error);
+    CHECK_OK(outbox_refuse(outbox, 7, 0x87, &error), error);
+    CHECK_OK(outbox_refuse(outbox, 10, 0x87, &error), error);
+    CHECK(outbox_find_refused(outbox, 5, &refused));
+    CHECK(refused.first_seq == 7 && refused.last_seq == 9 && refused.count == 3 && refused.bytes == BYTES && refused.reason == 0x87);
+    CHECK_OK(outbox_drop_refused(outbox, 7, &count, &error), error);
+    CHECK_INTEGER(count, 1);
+    CHECK_INTEGER(statistics_of(outbox).evicted_results, 3);
+    CHECK_OK(outbox_restore_refused(outbox, 10, &first, &count, &error), error);
+    CHECK(first == 10 && count == 1);
+    CHECK_OK(outbox_restore_refused(outbox, 7, &first, &count, &error), error);
+    CHECK(first == -1 && count == 0);
+    CHECK_OK(outbox_drop_refused(outbox, OUTBOX_ALL, &count, &error), error);
+    CHECK(count == 1 && !outbox_find_refused(outbox, 0, &refused));
+    CHECK_INTEGER(statistics_of(outbox).refused_batches, 0);
+    for (int i = 0; i < BATCHES; i++) {
+        if (i != 1 && i != 2) /* those were dropped */
+            CHECK_OK(outbox_refuse(outbox, 1 + 3 * i, 0x87, &error), error);
+    }
     CHECK_INTEGER(statistics_of(outbox).batches, 0);
     CHECK_INTEGER(statistics_of(outbox).refused_batches, BUDGET / 8 / BYTES);
-    CHECK_INTEGER(statistics_of(outbox).evicted_results, 3 * (BATCHES - BUDGET / 8 / BYTES));
-    CHECK_OK(outbox_restore_refused(outbox, &first, &count, &error), error);
-    CHECK_OK(outbox_restore_refused(outbox, &first, &count, &error), error);
+    CHECK_INTEGER(statistics_of(outbox).evicted_results, 3 * (BATCHES - BUDGET / 8 / BYTES)); /* dropped ones among them */
+    CHECK_OK(outbox_restore_refused(outbox, OUTBOX_ALL, &first, &count, &error), error);
+    CHECK_OK(outbox_restore_refused(outbox, OUTBOX_ALL, &first, &count, &error), error);
     CHECK_INTEGER(first, -1);
     CHECK_INTEGER(count, 0);
     outbox_close(outbox);
     end();
 }
 
+/* Needs a disk that can be filled: a small tmpfs, so only where one may be mounted. */
 static void a_full_disk_heals(void)
 {
     begin();
@@ -458,6 +544,8 @@ int main(int count, char **arguments)
         CASE(removed_batches_are_gone_and_seq_never_repeats),
         CASE(past_the_budget_the_oldest_go_first_and_are_counted),
         CASE(an_emptied_outbox_gives_its_space_back),
+        CASE(neither_storing_nor_removing_writes_much_beside_the_bodies),
+        CASE(images_wait_within_their_share_and_give_way_to_results),
         CASE(a_taken_input_is_recognised_until_taken_max_others_came),
         CASE(what_the_broker_refuses_is_set_aside_within_bounds_and_can_come_back),
         CASE(a_full_disk_heals),

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How much lz4hc tries, by what the CPU has to spare. */
+#include "agent/batch.h"
+#include "agent/idle.h"
+#include "tests/check.h"
+
+enum { LINES = 64, LINE_BYTES = 512 };
+
+static size_t encode(struct batch_encoder *encoder, enum compression compression, const char *raw, size_t length)
+{
+    static char body[4 * LINES * LINE_BYTES];
+    size_t bytes;
+    CHECK_INTEGER(batch_encode(encoder, compression, 0, raw, length, body, &bytes), OUTBOX_LZ4);
+    return bytes;
+}
+
+static void lz4hc_tries_less_the_busier_the_machine_is(void)
+{
+    static char raw[LINES * LINE_BYTES];
+    static const double shares[] = {0.9, 0.3, 0.15, 0.05};
+    struct batch_encoder *encoder;
+    struct error error;
+    size_t length = 0, sizes[4];
+    unsigned random = 3;
+    for (int i = 0; i < LINES; i++)
+        length += (size_t)snprintf(raw + length, LINE_BYTES,
+                                   "{\"id\":\"%08x%08x\",\"seq\":%d,\"us\":{\"queue\":%d,\"infer\":%d},\"result\":{\"label\":\"good\",\"score\":0.%d}}\n",
+                                   (unsigned)rand_r(&random), (unsigned)rand_r(&random), i, rand_r(&random) % 90, 700 + rand_r(&random) % 90,
+                                   rand_r(&random) % 10000);
+    CHECK_OK(batch_encoder_new(&encoder, &error), error);
+    size_t fast = encode(encoder, COMPRESSION_LZ4, raw, length);
+    for (int i = 0; i < 4; i++) {
+        batch_encoder_adapt(encoder, shares[i]);
+        sizes[i] = encode(encoder, COMPRESSION_LZ4HC, raw, length);
+        CHECK_INTEGER(encode(encoder, COMPRESSION_LZ4, raw, length), fast);
+    }
+    printf("%zu bytes: %zu fast, %zu %zu %zu %zu as the machine gets busier\n", length, fast, sizes[0], sizes[1], sizes[2], sizes[3]);
+    CHECK(sizes[0] <= sizes[1] && sizes[1] <= sizes[2] && sizes[0] < sizes[2] && sizes[2] < sizes[3]);
+    CHECK_INTEGER(sizes[3], fast);
+    batch_encoder_free(encoder);
+}
+
+static void idle_is_what_nobody_used_between_two_looks(void)
+{
+    struct idle idle = {0};
+    double share = -1;
+    CHECK(!idle_share_of(&idle, "cpu  100 0 100 700 100 0 0 0 0 0", &share));
+    CHECK(idle_share_of(&idle, "cpu  170 0 100 725 105 0 0 0 0 0", &share));
+    CHECK(share > 0.299 && share < 0.301);
+    CHECK(!idle_share_of(&idle, "cpu  170 0 100 725 105 0 0 0 0 0", &share));
+    CHECK(!idle_share_of(&idle, "intr 5", &share));
+    CHECK(!idle_share(&(struct idle){0}, &share));
+}
+
+int main(int count, char **arguments)
+{
+    return check_main(count, arguments, (struct check_case[]){CASE(lz4hc_tries_less_the_busier_the_machine_is),
+                                                              CASE(idle_is_what_nobody_used_between_two_looks), {0}});
+}
