@@ -260,11 +260,8 @@ static void apply_confirmations_locked(struct committer *committer)
 {
     for (int i = 0; i < committer->confirmation_count; i++) {
         const struct confirmation *confirmation = &committer->confirmations[i];
-        if ((uint64_t)confirmation->first_seq + 1 >= IMAGE_TICKET) {
-            image_queue_answered(&committer->images, (uint64_t)confirmation->first_seq + 1, confirmation->reason_code);
-            continue;
-        }
-        if (uplink_answered(&committer->uplink, confirmation->first_seq, confirmation->reason_code) != UPLINK_DELIVERED)
+        if (image_queue_answered(&committer->images, (uint64_t)confirmation->first_seq + 1, confirmation->reason_code) ||
+            uplink_answered(&committer->uplink, confirmation->first_seq, confirmation->reason_code) != UPLINK_DELIVERED)
             continue;
         if (committer->removal_count == 0)
             committer->removals_since_us = clock_monotonic_us();
@@ -510,12 +507,7 @@ static void send_batches(struct committer *committer)
     }
     committer->batch_count = 0;
     uplink_send(&committer->uplink);
-    uint64_t refused = refused_set_aside(&committer->uplink, committer->options.events);
-    if (refused > 0) {
-        pthread_mutex_lock(&committer->lock);
-        committer->statistics.refused_batches += refused;
-        pthread_mutex_unlock(&committer->lock);
-    }
+    refused_set_aside(&committer->uplink, committer->options.events);
     image_queue_send(&committer->images);
 }
 
@@ -572,9 +564,7 @@ static bool wait_and_collect(struct committer *committer, bool *flush_out)
     }
     if (*flush_out)
         refused_send_all(&committer->uplink);
-    int64_t sent_from = refused_desk_serve(&committer->desk, committer->options.outbox);
-    if (sent_from >= 0)
-        uplink_restored(&committer->uplink, sent_from);
+    refused_desk_serve(&committer->desk, &committer->uplink);
     return stopping;
 }
 
@@ -612,6 +602,7 @@ static void publish_statistics(struct committer *committer, bool committed)
     pthread_mutex_lock(&committer->lock);
     committer->statistics.outbox = outbox;
     committer->statistics.in_flight = committer->uplink.in_flight_count;
+    committer->statistics.refused_batches = committer->uplink.refused;
     committer->statistics.replayed_batches = committer->uplink.replayed;
     committer->statistics.commit_interval_us = committer->flash.interval_us;
     committer->statistics.postponed_batches = committer->uplink.postponed;

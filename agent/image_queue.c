@@ -81,13 +81,14 @@ void image_queue_give(struct image_queue *queue, struct egress_image *images, st
     egress_images_free(images);
 }
 
-void image_queue_answered(struct image_queue *queue, uint64_t ticket, int reason_code)
+bool image_queue_answered(struct image_queue *queue, uint64_t ticket, int reason_code)
 {
-    if (queue->in_flight == 0)
-        return; /* of an earlier connection */
+    if (ticket < IMAGE_TICKET || queue->in_flight == 0) /* of an earlier connection */
+        return ticket >= IMAGE_TICKET;
     queue->in_flight--;
     if (reason_code != QUOTA_EXCEEDED && queue->finished_count < IMAGES_FINISHED_MAX) /* else it is sent over the next connection */
         queue->finished[queue->finished_count++] = (int64_t)(ticket - IMAGE_TICKET);
+    return true;
 }
 
 static void remove_finished(struct image_queue *queue)

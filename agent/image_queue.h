@@ -30,7 +30,7 @@ void image_queue_init(struct image_queue *queue, struct uplink *uplink, struct p
 void image_queue_reconnected(struct image_queue *queue); /* or disconnected: what was in flight is sent again */
 /* Sends or stores the images of a result, and frees them. head: of its line, from the brace to "seq": */
 void image_queue_give(struct image_queue *queue, struct egress_image *images, struct pipeline *pipeline, const char *head, size_t head_length, int64_t seq);
-void image_queue_answered(struct image_queue *queue, uint64_t ticket, int reason_code);
+bool image_queue_answered(struct image_queue *queue, uint64_t ticket, int reason_code); /* false: the ticket is of something else */
 void image_queue_send(struct image_queue *queue); /* what waits, as far as it may */
 
 #endif

@@ -99,7 +99,7 @@ enum error_code refused_desk_wait(struct refused_desk *desk, struct refused_requ
     return taken ? request->code : error_set(request->error, ERROR_STORAGE, "the outbox does not answer: its storage may be failing");
 }
 
-int64_t refused_desk_serve(struct refused_desk *desk, struct outbox *outbox)
+void refused_desk_serve(struct refused_desk *desk, struct uplink *uplink)
 {
     int64_t sent_from = -1;
     pthread_mutex_lock(&desk->lock);
@@ -107,20 +107,21 @@ int64_t refused_desk_serve(struct refused_desk *desk, struct outbox *outbox)
     desk->request = NULL;
     pthread_mutex_unlock(&desk->lock);
     if (request == NULL)
-        return -1;
+        return;
     request->code = ERROR_NONE;
     if (request->verb == COMMITTER_REFUSED_LIST)
-        list(outbox, request->seq, request->data);
+        list(uplink->outbox, request->seq, request->data);
     else
-        request->code = send_or_drop(outbox, request, &sent_from);
+        request->code = send_or_drop(uplink->outbox, request, &sent_from);
+    if (sent_from >= 0)
+        uplink_restored(uplink, sent_from);
     pthread_mutex_lock(&desk->lock);
     request->done = true;
     pthread_cond_signal(&desk->served);
     pthread_mutex_unlock(&desk->lock);
-    return sent_from;
 }
 
-uint64_t refused_set_aside(struct uplink *uplink, struct events *events)
+void refused_set_aside(struct uplink *uplink, struct events *events)
 {
     for (int i = 0; i < uplink->refusal_count; i++) {
         const struct uplink_refusal *refusal = &uplink->refusals[i];
@@ -134,9 +135,8 @@ uint64_t refused_set_aside(struct uplink *uplink, struct events *events)
                      "the upstream broker refused the batch from seq %lld for good: %s (0x%02x); it is set aside, the command refused-send sends it once more",
                      (long long)refusal->first_seq, reason, (unsigned)refusal->reason_code);
     }
-    uint64_t count = (uint64_t)uplink->refusal_count;
+    uplink->refused += (unsigned)uplink->refusal_count;
     uplink->refusal_count = 0;
-    return count;
 }
 
 void refused_send_all(struct uplink *uplink)

@@ -32,9 +32,9 @@ void refused_desk_init(struct refused_desk *desk);
 void refused_desk_deinit(struct refused_desk *desk);
 void refused_desk_place(struct refused_desk *desk, struct refused_request *request);
 MUST_CHECK enum error_code refused_desk_wait(struct refused_desk *desk, struct refused_request *request);
-int64_t refused_desk_serve(struct refused_desk *desk, struct outbox *outbox); /* the lowest seq that is to be sent again; -1: none */
-/* Sets aside what the uplink lists, and tells; how many. What cannot be set aside stays where it is, and is tried again over the next connection. */
-uint64_t refused_set_aside(struct uplink *uplink, struct events *events);
+void refused_desk_serve(struct refused_desk *desk, struct uplink *uplink);
+/* Sets aside what the uplink lists, counts it and tells. What cannot be set aside stays where it is, and is tried again over the next connection. */
+void refused_set_aside(struct uplink *uplink, struct events *events);
 void refused_send_all(struct uplink *uplink); /* what was set aside, as after the command flush */
 
 #endif

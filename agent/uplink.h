@@ -60,7 +60,7 @@ struct uplink {
     int64_t doubtful_seq;                       /* refused for a reason that may pass, */
     int doubtful_count;                         /* so many times */
     int64_t allowance, allowance_us;            /* of the bandwidth: bytes that may go now; negative: a debt */
-    uint64_t replayed, postponed;
+    uint64_t replayed, postponed, refused;      /* refused: counted by who sets them aside */
 };
 
 void uplink_init(struct uplink *uplink, struct outbox *outbox, const char *agent_id, double live_share, int64_t bandwidth);
