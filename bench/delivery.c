@@ -5,7 +5,7 @@
  *   durable  results/s into the outbox, a commit per batch and per 16; against append + fdatasync of the same blobs, and against writing them
  *            over a file that is there already, which is what a WAL does: no sync has to write the file's length too; bytes written
  *   start    opening the outbox with 1,000,000 results in it, to the first batch in hand
- *   drain    100,000 results from the outbox to the broker at URL, each batch confirmed and removed */
+ *   drain    100,000 results from the outbox to the broker at URL, each batch confirmed and removed; how long live results take meanwhile */
 #include "agent/batch.h"
 #include "agent/flash.h"
 #include "agent/uplink.h"
@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum { BATCH = 64, LINE_BYTES_MAX = 1024, DURABLE_BATCHES = 2000 };
-enum { DRAIN_RESULTS = 100000, START_RESULTS = 1000000, GROUP = 16, ANSWERS_MAX = 4096, ENCODED = 500 };
+enum { DRAIN_RESULTS = 100000, START_RESULTS = 1000000, GROUP = 16, ANSWERS_MAX = 4096, ENCODED = 500, LIVE_MAX = 4096, LIVE_EVERY_US = 5000 };
 
 static char folder[512];
 
@@ -220,6 +220,28 @@ static void on_published(uint64_t ticket, int reason_code, void *context)
     pthread_mutex_unlock(&answers->lock);
 }
 
+struct live { /* results that come while the backlog drains */
+    int64_t first_seq, stored_us[LIVE_MAX], took_us[LIVE_MAX];
+    int stored, arrived;
+};
+
+static int by_time(const void *one, const void *other)
+{
+    int64_t left = *(const int64_t *)one, right = *(const int64_t *)other;
+    return left < right ? -1 : left > right;
+}
+
+static bool is_live_due(struct live *live, const struct outbox *outbox, struct outbox_batch *batch)
+{
+    static char text[LINE_BYTES_MAX];
+    int64_t now = clock_monotonic_us(), seq = outbox_next_seq(outbox);
+    if (live->stored == LIVE_MAX || (live->stored > 0 && now - live->stored_us[live->stored - 1] < LIVE_EVERY_US))
+        return false;
+    *batch = (struct outbox_batch){.first_seq = seq, .last_seq = seq, .pipeline = "line", .count = 1, .body = text, .body_bytes = write_line(text, seq)};
+    live->stored_us[live->stored++] = now;
+    return true;
+}
+
 static void drain(struct batch_encoder *encoder, const char *url)
 {
     struct outbox *outbox = open_outbox("drain");
@@ -237,27 +259,46 @@ static void drain(struct batch_encoder *encoder, const char *url)
     uplink_init(&uplink, outbox, "bench", 0.5, 0);
     uplink.link = link;
     int64_t begin = clock_monotonic_us(), delivered = 0, batches = (DRAIN_RESULTS + BATCH - 1) / BATCH;
+    static struct live live;
+    live.first_seq = outbox_next_seq(outbox);
     uplink_connected(&uplink);
     while (delivered < batches) {
         int64_t removed[ANSWERS_MAX];
         size_t count = 0;
         pthread_mutex_lock(&answers.lock);
         for (int i = 0; i < answers.count; i++) {
-            if (uplink_answered(&uplink, answers.seqs[i], 0) == UPLINK_DELIVERED)
-                removed[count++] = answers.seqs[i];
+            if (uplink_answered(&uplink, answers.seqs[i], 0) != UPLINK_DELIVERED)
+                continue;
+            removed[count++] = answers.seqs[i];
+            if (answers.seqs[i] >= live.first_seq)
+                live.took_us[live.arrived++] = clock_monotonic_us() - live.stored_us[answers.seqs[i] - live.first_seq];
+            else
+                delivered++;
         }
         answers.count = 0;
         pthread_mutex_unlock(&answers.lock);
-        delivered += (int64_t)count;
         uplink_send(&uplink);
-        if (count > 0)
-            must(outbox_commit(outbox, &(struct outbox_change){.removed = removed, .removed_count = count}, &error), &error);
+        struct outbox_change change = {.removed = removed, .removed_count = count};
+        struct outbox_batch batch;
+        if (is_live_due(&live, outbox, &batch)) {
+            change.batches = &batch;
+            change.batch_count = 1;
+        }
+        if (count + change.batch_count > 0)
+            must(outbox_commit(outbox, &change, &error), &error);
         else
             usleep(100);
+        if (change.batch_count > 0)
+            uplink_offer(&uplink, &batch);
     }
     double took = seconds_since(begin);
     printf("drain: %d results in %.2f s: %.0f results/s, %.0f batches/s, each confirmed and removed\n", DRAIN_RESULTS, took, DRAIN_RESULTS / took,
            (double)batches / took);
+    qsort(live.took_us, (size_t)live.arrived, sizeof live.took_us[0], by_time);
+    if (live.arrived > 0)
+        printf("drain: %d live results meanwhile, one each %d ms at most: p50 %.1f ms, p99 %.1f ms from stored to confirmed\n", live.arrived,
+               LIVE_EVERY_US / 1000,
+               (double)live.took_us[live.arrived / 2] / 1e3, (double)live.took_us[live.arrived * 99 / 100] / 1e3);
     link_close(link);
     outbox_close(outbox);
     pthread_mutex_destroy(&answers.lock);
