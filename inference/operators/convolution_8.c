@@ -19,6 +19,7 @@ enum {
     PARTS_WANTED = 16,      /* enough for threads to end at about the same time */
     FRAMED_PARTS_WANTED = 8,
     PART_MACS_MIN = 1000000, /* about 2 us */
+    RESULT_MACS = 48,       /* what turning a sum into a result costs, in MACs */
 };
 
 struct convolution_8 {
@@ -153,7 +154,8 @@ static void choose_parts(struct operation *operation, struct convolution_8 *conv
     convolution->blocks = 1;
     if (pixels == 0 || convolution->batch == 0) /* no parts */
         return;
-    int64_t blocks = (int64_t)(operation->macs / (uint64_t)convolution->batch) / PART_MACS_MIN;
+    int64_t results = pixels * convolution->group_columns * convolution->group_count;
+    int64_t blocks = ((int64_t)operation->macs / convolution->batch + results * RESULT_MACS) / PART_MACS_MIN;
     convolution->tiles = (pixels + rows - 1) / rows;
     if (blocks > 1 && convolution->tiles > 1 && convolution->tiles < pixels)
         convolution->tiles += convolution->tiles % 2;

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { STRIDE_MAX = 16, NINE_BITS_MAX = 254, PARTS_WANTED = 16, PART_MACS_MIN = 250000 /* about 2 us */ };
+enum { STRIDE_MAX = 16, NINE_BITS_MAX = 254, PARTS_WANTED = 16, PART_MACS_MIN = 250000 /* about 2 us */, COPY_MACS = 4 /* of an input */ };
 
 struct depthwise_8 {
     const struct byte_kernels *kernels;
@@ -147,7 +147,8 @@ static void depthwise_8_parts(const struct operation *operation, void *const *da
 /* By shape alone: parts of a little less than two calls of the kernel, so that its rows serve as many lines as without parts. */
 static void choose_parts(struct operation *operation, struct depthwise_8 *depthwise)
 {
-    int64_t parts = depthwise->batch > 0 ? (int64_t)operation->macs / PART_MACS_MIN / depthwise->batch : 0;
+    int64_t inputs = (int64_t)depthwise->height * depthwise->width * depthwise->channels;
+    int64_t parts = depthwise->batch > 0 ? ((int64_t)operation->macs / depthwise->batch + inputs * COPY_MACS) / PART_MACS_MIN : 0;
     int64_t most = depthwise->lines > 1 ? depthwise->out_height / (2 * depthwise->lines - 1) : depthwise->out_height / 2;
     parts = parts < PARTS_WANTED ? parts : PARTS_WANTED;
     parts = parts < most ? parts : most;

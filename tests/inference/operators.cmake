@@ -2,3 +2,4 @@
 eddy_test(operators_test operators_test.c onnx_text.c LIBRARIES eddy_inference)
 eddy_test(control_test control_test.c onnx_text.c LIBRARIES eddy_inference)
 eddy_test(passes_test passes_test.c onnx_text.c LIBRARIES eddy_inference)
+eddy_test(run_threads_test run_threads_test.c onnx_text.c LIBRARIES eddy_inference)

@@ -6,6 +6,7 @@
 #include "tests/check.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -116,6 +117,36 @@ static void an_idle_pool_uses_no_processor_time(void)
     threads_free(threads);
 }
 
+/* A helper that can only run where its caller does leaves all parts to it: each would only wait for the other. */
+static void on_a_single_processor_the_caller_works_alone(void)
+{
+    static struct tally tally;
+    struct error error;
+    struct threads *threads;
+    cpu_set_t before, one;
+    CHECK_INTEGER(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    CHECK_INTEGER(sched_setaffinity(0, sizeof one, &one), 0);
+    CHECK_OK(threads_new(2, 1, &threads, &error), error);
+    for (int i = 0; i < 20; i++) {
+        run_and_check(threads, &tally, 50);
+        CHECK(threads_hand_over_ns(threads) == INT64_MAX);
+    }
+    threads_free(threads);
+    CHECK_INTEGER(sched_setaffinity(0, sizeof before, &before), 0);
+}
+
+static void handing_over_costs_time_where_there_is_a_helper(void)
+{
+    struct error error;
+    struct threads *threads;
+    CHECK(threads_hand_over_ns(NULL) == INT64_MAX);
+    CHECK_OK(threads_new(2, 1, &threads, &error), error);
+    CHECK(threads_hand_over_ns(threads) > 0); /* INT64_MAX where the machine had no processor for the helper */
+    threads_free(threads);
+}
+
 static void a_count_out_of_range_is_refused(void)
 {
     struct error error;
@@ -129,5 +160,6 @@ int main(int count, char **arguments)
 {
     return check_main(count, arguments,
                       (struct check_case[]){CASE(every_part_is_done_once_for_any_number_of_threads), CASE(several_callers_share_one_pool),
-                                            CASE(an_idle_pool_uses_no_processor_time), CASE(a_count_out_of_range_is_refused), {0}});
+                                            CASE(an_idle_pool_uses_no_processor_time), CASE(on_a_single_processor_the_caller_works_alone),
+                                            CASE(handing_over_costs_time_where_there_is_a_helper), CASE(a_count_out_of_range_is_refused), {0}});
 }
