@@ -32,7 +32,8 @@ static char *model_text(bool bytes)
     at = add_numbers(text, at, CHANNELS * WINDOW);
     if (bytes)
         snprintf(text + at, TEXT_BYTES - at, "}>{ a = QLinearConv<pads = [1, 1, 1, 1]>(x, s, z, w, s, n, t, z)"
-                 " b = QLinearConv<pads = [1, 1, 1, 1], group = %d>(x, s, z, d, s, n, t, z) c = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(a) }", CHANNELS);
+                 " b = QLinearConv<pads = [1, 1, 1, 1], group = %d>(x, s, z, d, s, n, t, z)"
+                 " c = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(a) }", CHANNELS);
     else
         snprintf(text + at, TEXT_BYTES - at, "}>{ a = Conv<pads = [1, 1, 1, 1]>(x, w) b = Conv<pads = [1, 1, 1, 1], group = %d>(x, d)"
                  " c = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(a) }", CHANNELS);
