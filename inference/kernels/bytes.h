@@ -122,7 +122,7 @@ struct byte_kernels {
     bool adds_linear;                    /* `add` has a path for byte_add.linear */
 };
 
-extern const struct byte_kernels byte_kernels_scalar, byte_kernels_avx2, byte_kernels_avxvnni, byte_kernels_avx512, byte_kernels_avx512vnni,
+extern const struct byte_kernels byte_kernels_scalar, byte_kernels_avx2, byte_kernels_avxvnni, byte_kernels_avx512vnni,
     byte_kernels_neon;
 
 /* The definitions: sum to stored byte; two stored bytes to a stored byte. */

@@ -11,7 +11,7 @@
 #define VECTOR_ROWS 12
 #define KERNELS_SYMBOL kernels_avx512
 #define KERNELS_NAME "avx512"
-#define BYTE_KERNELS byte_kernels_avx512
+#define BYTE_KERNELS byte_kernels_avx2 /* without VNNI wider vectors bring bytes little */
 #include "inference/kernels/vector.h"
 
 /* The same but for the bytes. */

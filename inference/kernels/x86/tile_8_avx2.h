@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tile_8_avx2.h: vector_8.h's product for 256-bit vectors: tiles of 4 rows x 16 columns, eight accumulators.
+ * tile_8_avx2.h: the sums of vector_gemm_8.h for 256-bit vectors: tiles of 4 rows x 16 columns, eight accumulators.
  *
  * With AVX-VNNI vpdpbusd does four u8 x i8 at once. Without, bytes are widened to i16 and vpmaddwd does two: vpmaddubsw would saturate
  * (2 x 255 x 127 is beyond 16 bits). Rows are widened once for a panel, into a buffer of DEPTH_MAX inputs. */
