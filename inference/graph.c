@@ -13,7 +13,7 @@ static const char *const names[OPERATOR_COUNT] = {
     [OPERATOR_CONV] = "Conv", [OPERATOR_DEPTHWISE_CONV] = "DepthwiseConv", [OPERATOR_CONV_TRANSPOSE] = "ConvTranspose",
     [OPERATOR_AVERAGE_POOL] = "AveragePool", [OPERATOR_MAX_POOL] = "MaxPool", [OPERATOR_GLOBAL_AVERAGE_POOL] = "GlobalAveragePool",
     [OPERATOR_RESIZE] = "Resize", [OPERATOR_PAD] = "Pad", [OPERATOR_SHUFFLE_CHANNELS] = "ShuffleChannels",
-    [OPERATOR_FULLY_CONNECTED] = "FullyConnected", [OPERATOR_MATMUL] = "MatMul", [OPERATOR_LSTM] = "LSTM",
+    [OPERATOR_FULLY_CONNECTED] = "FullyConnected", [OPERATOR_MATMUL] = "MatMul", [OPERATOR_LSTM] = "LSTM", [OPERATOR_LSTM_8] = "LSTM8",
     [OPERATOR_ADD] = "Add", [OPERATOR_SUB] = "Sub", [OPERATOR_MUL] = "Mul", [OPERATOR_DIV] = "Div", [OPERATOR_POW] = "Pow",
     [OPERATOR_MIN] = "Min", [OPERATOR_MAX] = "Max", [OPERATOR_LESS] = "Less", [OPERATOR_GREATER] = "Greater", [OPERATOR_EQUAL] = "Equal",
     [OPERATOR_AND] = "And", [OPERATOR_OR] = "Or", [OPERATOR_WHERE] = "Where", [OPERATOR_RELU] = "Relu", [OPERATOR_CLIP] = "Clip",

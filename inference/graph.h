@@ -38,7 +38,8 @@ enum operator_kind {
     OPERATOR_CONV, OPERATOR_DEPTHWISE_CONV, OPERATOR_CONV_TRANSPOSE, OPERATOR_AVERAGE_POOL, OPERATOR_MAX_POOL, OPERATOR_GLOBAL_AVERAGE_POOL,
     OPERATOR_RESIZE, OPERATOR_PAD, OPERATOR_SHUFFLE_CHANNELS, OPERATOR_CONV_INTEGER,
     /* matrices */
-    OPERATOR_FULLY_CONNECTED, OPERATOR_MATMUL, OPERATOR_MATMUL_INTEGER, OPERATOR_MATMUL_NBITS, OPERATOR_LSTM, OPERATOR_GRU, OPERATOR_RNN,
+    OPERATOR_FULLY_CONNECTED, OPERATOR_MATMUL, OPERATOR_MATMUL_INTEGER, OPERATOR_MATMUL_NBITS, OPERATOR_LSTM, OPERATOR_LSTM_8,
+    OPERATOR_GRU, OPERATOR_RNN,
     /* elementwise, numpy broadcasting */
     OPERATOR_ADD, OPERATOR_SUB, OPERATOR_MUL, OPERATOR_DIV, OPERATOR_POW, OPERATOR_MIN, OPERATOR_MAX,
     OPERATOR_MOD, OPERATOR_FMOD, OPERATOR_BITWISE_AND, OPERATOR_BITWISE_OR, OPERATOR_BITWISE_XOR, OPERATOR_SHIFT_LEFT, OPERATOR_SHIFT_RIGHT,
@@ -134,7 +135,12 @@ struct node {
         struct { float alpha, beta; } scalar;                          /* leaky relu slope, hard sigmoid, clip low and high */
         struct { float epsilon; } batch_norm;
         struct { int32_t groups; } shuffle;
-        struct { int32_t hidden, direction; float cell_clip; bool linear_before_reset, relu; } recurrent;  /* clip 0: none */
+        struct {
+            int32_t hidden, direction;
+            float cell_clip;                                           /* 0: none */
+            bool linear_before_reset, relu;
+            int32_t cell_power;                                        /* LSTM_8: the cell state's scale is 2^cell_power */
+        } recurrent;
         struct tree_ensemble *trees;
         struct {
             float scale_y, scale_x, scale_h, scale_w, score_threshold, iou_threshold;

@@ -4,4 +4,4 @@ list(APPEND EDDY_INFERENCE_SOURCES operators/operators.c operators/wide.c operat
   operators/matmul_nbits.c operators/resize.c operators/resize_axis.c operators/pad.c operators/where.c operators/indexing.c operators/top_k.c
   operators/along.c operators/bounded.c
   operators/non_max_suppression.c operators/normalize.c operators/recurrent.c operators/integer_layers.c operators/conv_transpose.c
-  operators/tree_ensemble.c operators/detection_postprocess.c)
+  operators/lstm.c operators/lstm_8.c operators/tree_ensemble.c operators/detection_postprocess.c)

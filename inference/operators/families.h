@@ -6,13 +6,13 @@
 
 #include "inference/operators/operators.h"
 
-operator_infer_function resize_infer, pad_infer, matmul_infer, lstm_infer, binary_infer, unary_infer, batch_norm_infer, softmax_infer, cast_infer,
+operator_infer_function resize_infer, pad_infer, matmul_infer, lstm_infer, lstm_8_infer, binary_infer, unary_infer, batch_norm_infer, softmax_infer, cast_infer,
     quantize_infer, dequantize_infer, reshape_infer, transpose_infer, concat_infer, slice_infer, gather_infer, one_hot_infer, expand_infer,
     reduce_infer, arg_max_infer, tree_ensemble_infer, detection_infer, where_infer, layer_norm_infer, lrn_infer, top_k_infer, resize_axis_infer,
     conv_transpose_infer, recurrent_infer, matmul_integer_infer, conv_integer_infer, cumulative_sum_infer, trilu_infer, gather_elements_infer,
     gather_nd_infer, scatter_elements_infer, scatter_nd_infer, non_max_suppression_infer, non_zero_infer, bounded_infer,
     matmul_nbits_infer, shuffle_infer;
-operator_prepare_function resize_prepare, pad_prepare, matmul_prepare, lstm_prepare, binary_prepare, unary_prepare, batch_norm_prepare,
+operator_prepare_function resize_prepare, pad_prepare, matmul_prepare, lstm_prepare, lstm_8_prepare, binary_prepare, unary_prepare, batch_norm_prepare,
     softmax_prepare, cast_prepare, quantize_prepare, requantize_prepare, dequantize_prepare, reshape_prepare, transpose_prepare, concat_prepare,
     slice_prepare, gather_prepare, one_hot_prepare, expand_prepare, reduce_prepare, arg_max_prepare, tree_ensemble_prepare,
     shuffle_prepare, depthwise_f32_prepare, add_8_prepare, convolution_8_prepare, wide_convolution_prepare, depthwise_8_prepare,

@@ -22,6 +22,7 @@ static const struct {
     [OPERATOR_FULLY_CONNECTED] = {fully_connected_infer, fully_connected_prepare},
     [OPERATOR_MATMUL] = {matmul_infer, matmul_prepare},
     [OPERATOR_LSTM] = {lstm_infer, lstm_prepare},
+    [OPERATOR_LSTM_8] = {lstm_8_infer, lstm_8_prepare},
     [OPERATOR_ADD] = {binary_infer, binary_prepare},
     [OPERATOR_SUB] = {binary_infer, binary_prepare},
     [OPERATOR_MUL] = {binary_infer, binary_prepare},

@@ -21,7 +21,7 @@ struct converter {
     /* the operator at hand */
     const char *op;
     int index;
-    struct flatbuffer_vector inputs, outputs; /* tensor indices, i32 */
+    struct flatbuffer_vector inputs, outputs, intermediates; /* tensor indices, i32 */
     struct flatbuffer_table options;
     struct flatbuffer_vector custom_options;
 };

@@ -9,7 +9,7 @@
 enum { MODEL_VERSION, MODEL_OPERATOR_CODES, MODEL_SUBGRAPHS, MODEL_DESCRIPTION, MODEL_BUFFERS };
 enum { SUBGRAPH_TENSORS, SUBGRAPH_INPUTS, SUBGRAPH_OUTPUTS, SUBGRAPH_OPERATORS };
 enum { OPERATOR_CODE_OLD, OPERATOR_CODE_CUSTOM, OPERATOR_CODE_VERSION, OPERATOR_CODE_BUILTIN };
-enum { OP_CODE_INDEX, OP_INPUTS, OP_OUTPUTS, OP_OPTIONS_TYPE, OP_OPTIONS, OP_CUSTOM_OPTIONS };
+enum { OP_CODE_INDEX, OP_INPUTS, OP_OUTPUTS, OP_OPTIONS_TYPE, OP_OPTIONS, OP_CUSTOM_OPTIONS, OP_INTERMEDIATES = 8 };
 enum { SCHEMA_VERSION = 3, CUSTOM = 32 };
 
 /* BuiltinOperator of schema.fbs. */
@@ -116,6 +116,7 @@ static enum error_code convert_operators(struct file *file, struct converter *co
         converter->index = (int)i;
         converter->inputs = flatbuffer_list(&op, OP_INPUTS, 4);
         converter->outputs = flatbuffer_list(&op, OP_OUTPUTS, 4);
+        converter->intermediates = flatbuffer_list(&op, OP_INTERMEDIATES, 4);
         converter->options = flatbuffer_child(&op, OP_OPTIONS);
         converter->custom_options = flatbuffer_list(&op, OP_CUSTOM_OPTIONS, 1);
         TRY(check_file(file, converter->error));

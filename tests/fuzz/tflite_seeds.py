@@ -4,7 +4,7 @@
 Field numbers: TensorFlow Lite's schema.fbs. `models()` gives {name: bytes}."""
 import struct
 
-FLOAT32, INT32, UINT8, INT64, INT8 = 0, 2, 3, 4, 9
+FLOAT32, INT32, UINT8, INT64, INT16, INT8 = 0, 2, 3, 4, 7, 9
 PACKING = {FLOAT32: "f", INT32: "i", UINT8: "B", INT64: "q", INT8: "b"}
 SIZES = {"b": 1, "B": 1, "i": 4, "I": 4, "f": 4, "q": 8}
 
@@ -106,11 +106,13 @@ class Model:
     def integers(self, values):
         return self.tensor([len(values)] if isinstance(values, list) else [], INT32, values if isinstance(values, list) else [values])
 
-    def operator(self, code, inputs, outputs, options=None, custom=None):
+    def operator(self, code, inputs, outputs, options=None, custom=None, intermediates=None):
         self.codes.append(Table({0: ("b", min(code, 127)), 3: ("i", code), **({1: Text(custom[0])} if custom else {})}))
         fields = {0: ("I", len(self.codes) - 1), 1: Vector("i", inputs), 2: Vector("i", outputs), 4: Table(options or {})}
         if custom:
             fields[5] = Vector("B", custom[1])
+        if intermediates:
+            fields[8] = Vector("i", intermediates)
         self.operators.append(Table(fields))
 
     def write(self, inputs, outputs):
@@ -216,6 +218,17 @@ def lstm():
     return model.write([x], [out])
 
 
+def lstm_int8():
+    model = Model()
+    x, out = model.tensor([1, 5, 3], INT8, scale=0.05, zero=-3), model.tensor([1, 5, 4], INT8, scale=1 / 128, zero=2)
+    inputs = [x] + [model.constant([4, 3], INT8, scale=0.1) for _ in range(4)] + [model.constant([4, 4], INT8, scale=0.1) for _ in range(4)] + [-1] * 3
+    inputs += [model.constant([4], INT32, scale=0.005) for _ in range(4)] + [-1, -1]
+    inputs += [model.tensor([1, 4], INT8, scale=1 / 128, zero=2), model.tensor([1, 4], INT16, scale=2 ** -12)]
+    gates, hidden = [model.tensor([0]) for _ in range(4)], model.tensor([0], INT8, scale=1 / 128, zero=2)
+    model.operator(44, inputs, [out], {0: ("b", 4), 1: ("f", 10.0)}, intermediates=gates + [hidden])
+    return model.write([x], [out])
+
+
 def flexbuffer(values):
     """A map of text to number, all 4 bytes wide; keys are sorted, offsets go backwards."""
     out, places = bytearray(), {}
@@ -247,4 +260,4 @@ def detection():
 
 
 def models():
-    return {**elementwise(), **layers(), **shapes(), "lstm": lstm(), "detection": detection()}
+    return {**elementwise(), **layers(), **shapes(), "lstm": lstm(), "lstm-int8": lstm_int8(), "detection": detection()}
