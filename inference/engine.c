@@ -84,8 +84,10 @@ static enum error_code prepare(struct model *model, const char *name, const stru
         TRY(arrange_inputs(graph, n, error));
         TRY(operator_prepare(graph, &graph->nodes[n], model->kernels, &graph->arena, &model->operations[n], error));
         model->macs += model->operations[n].macs;
-        if (model->operations[n].weights_packed && --uses.count[graph->nodes[n].inputs[1]] == 0)
-            graph_drop_constant(graph, &uses, graph->nodes[n].inputs[1]);
+        for (int i = 1; i <= model->operations[n].weights_packed; i++) {
+            if (--uses.count[graph->nodes[n].inputs[i]] == 0)
+                graph_drop_constant(graph, &uses, graph->nodes[n].inputs[i]);
+        }
     }
     if (packed_is_contradicted(model->packed))
         return ERROR_NONE; /* to be opened anew */

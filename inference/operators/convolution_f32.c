@@ -254,7 +254,7 @@ static enum error_code finish_layer(struct operation *operation, struct convolut
     }
     operation->macs = (uint64_t)(layer->batch * layer->pixels * layer->out_channels) * (uint64_t)column_step;
     choose_blocks(operation, layer);
-    operation->weights_packed = true;
+    operation->weights_packed = 1;
     operation->prepared = layer;
     operation->execute_parts = convolution_f32_parts;
     return ERROR_NONE;

@@ -27,7 +27,7 @@ struct operation {
     const struct kernels *kernels;
     const void *prepared;   /* the operator's own: packed weights, tables, resolved sizes; in the arena */
     size_t scratch_bytes;
-    bool weights_packed;    /* input 1 is in `prepared`, in another form: its own data is not looked at any more */
+    int weights_packed;     /* inputs 1 .. this are in `prepared`, in another form: their own data is not looked at any more */
     bool in_place;          /* output 0 may take the place of input 0 (same size, elementwise or a view) */
     uint64_t macs;
 };

@@ -207,7 +207,7 @@ enum error_code winograd_prepare(struct operation *operation, struct arena *aren
     layer->bias = padded_bias;
     operation->macs = (uint64_t)(shape_elements(&operation_output(operation, 0)->shape) * 9 * layer->channels);
     choose_blocks(operation, layer, in[0]);
-    operation->weights_packed = true;
+    operation->weights_packed = 1;
     operation->prepared = layer;
     operation->execute_parts = winograd_parts;
     return ERROR_NONE;
