@@ -48,10 +48,9 @@ static inline int32_t fixed_16_exp(int32_t a, int bits)
     int fraction = 15 - bits;
     int32_t quarter = 1 << (fraction - 2), within = (a & (quarter - 1)) - quarter, rest = within - a;
     int32_t result = fixed_16_exp_quarter(within * (1 << bits));
-    for (int i = 0; i < FACTORS && i < bits + 2; i++)
-        result = rest & (quarter << i) ? fixed_16_multiply(result, factors[i]) : result;
-    if (bits > 5)
-        result = a < -(1 << (20 - bits)) ? 0 : result;
+    for (int i = 0; i < FACTORS; i++)
+        result = rest & (i < bits + 2 ? quarter << i : 0) ? fixed_16_multiply(result, factors[i]) : result;
+    result = a < (bits > 5 ? -(1 << (20 - bits)) : INT16_MIN) ? 0 : result;
     return a == 0 ? FIXED_16_ONE : result;
 }
 
