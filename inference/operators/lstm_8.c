@@ -221,7 +221,7 @@ static enum error_code pack_block(struct product *product, const struct operatio
     for (int64_t i = 0; i < rows; i++)
         widen(weights + i * product->depth + first, wide + i * depth, depth);
     const struct weight_layout layout = {.weights = wide, .column_step = depth, .depth_step = 1, .tap_offsets = no_offset};
-    return panels_f32_pack(&product->blocks[first / EXACT_DEPTH], operation->kernels, arena, operation->node, &layout, NULL, rows, 1, depth, error);
+    return panels_f32_pack(&product->blocks[first / EXACT_DEPTH], operation->kernels, NULL, arena, operation->node, &layout, NULL, rows, 1, depth, error);
 }
 
 /* in_scale: of what the weights multiply. In single precision, as the reference has it; gates have a scale of 2^-12. */

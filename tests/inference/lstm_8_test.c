@@ -119,7 +119,8 @@ static int32_t between(int32_t low, int32_t high)
 
 static void make_layer(struct layer *layer)
 {
-    *layer = (struct layer){.steps = between(1, STEPS_MAX), .batch = between(1, BATCH_MAX), .inputs = between(0, 9) == 0 ? between(1000, INPUTS_MAX) : between(1, 70),
+    int inputs = between(0, 9) == 0 ? between(1000, INPUTS_MAX) : between(1, 70);
+    *layer = (struct layer){.steps = between(1, STEPS_MAX), .batch = between(1, BATCH_MAX), .inputs = inputs,
                             .hidden = between(1, HIDDEN_MAX), .x_zero = between(-128, 127), .y_zero = between(-20, 20), .power = between(-15, -9),
                             .x_scale = 0.004f * (float)between(1, 9), .y_scale = 0.0078f, .clip = between(0, 2) == 0 ? 0.25f * (float)between(1, 5) : 0};
     bool extreme = between(0, 4) == 0;
