@@ -187,7 +187,7 @@ void *packed_place(struct packed_weights *packed, struct arena *arena, size_t by
         return arena_allocate(arena, bytes);
     packed->differs |= packed->count >= packed->mapped_count || packed->lengths[packed->count] != bytes;
     void *data = packed->differs ? arena_allocate(arena, bytes) : (void *)(uintptr_t)(packed->map.data + packed->at);
-    *filled = !packed->differs;
+    *filled = !packed->differs || packed_is_contradicted(packed); /* then all of it is done again, and weights may not be arranged for packing */
     packed->at += round_up(bytes);
     if (data != NULL)
         remember(packed, data, bytes);

@@ -32,7 +32,8 @@ void packed_keep(struct packed_weights *packed);
 bool packed_is_mapped(const struct packed_weights *packed); /* there is a file that fits, and all blocks so far came from it; packed may be NULL */
 bool packed_is_contradicted(const struct packed_weights *packed); /* a file that fits has other blocks than were asked for; packed may be NULL */
 
-/* Room for the next block: mapped and *filled (read-only then), or zeroed from the arena, to be filled. packed may be NULL. NULL: no memory. */
+/* Room for the next block: mapped and *filled (read-only then), or zeroed from the arena, to be filled. Contradicted: zeros that count as filled,
+ * since all is opened anew. packed may be NULL. NULL: no memory. */
 void *packed_place(struct packed_weights *packed, struct arena *arena, size_t bytes, bool *filled);
 
 #endif
