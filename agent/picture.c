@@ -18,8 +18,10 @@ struct picture {
     int width, height;
     uint8_t *small;           /* halved copies */
     size_t small_capacity;
-    uint8_t *jpeg;
-    unsigned long jpeg_capacity;
+    struct output {           /* libjpeg-turbo grows it; a handle takes back only the buffers that it made itself, so each has its own */
+        uint8_t *bytes;
+        unsigned long capacity;
+    } encoded, cropped;
 };
 
 enum error_code picture_new(struct picture **picture_out, struct error *error)
@@ -50,7 +52,8 @@ void picture_free(struct picture *picture)
         tjDestroy(picture->cropper);
     free(picture->pixels);
     free(picture->small);
-    tjFree(picture->jpeg);
+    tjFree(picture->encoded.bytes);
+    tjFree(picture->cropped.bytes);
     free(picture);
 }
 
@@ -157,9 +160,10 @@ static void halve(uint8_t *to, const uint8_t *from, size_t stride, int width, in
 
 static bool encode_at(struct picture *picture, const uint8_t *pixels, size_t stride, int width, int height, int quality, size_t *bytes_out)
 {
-    unsigned long bytes = picture->jpeg_capacity;
-    int status = tjCompress2(picture->encoder, pixels, width, (int)stride, height, TJPF_RGB, &picture->jpeg, &bytes, TJSAMP_420, quality, 0);
-    picture->jpeg_capacity = bytes > picture->jpeg_capacity ? bytes : picture->jpeg_capacity;
+    struct output *output = &picture->encoded;
+    unsigned long bytes = output->capacity;
+    int status = tjCompress2(picture->encoder, pixels, width, (int)stride, height, TJPF_RGB, &output->bytes, &bytes, TJSAMP_420, quality, 0);
+    output->capacity = bytes > output->capacity ? bytes : output->capacity;
     *bytes_out = bytes;
     return status == 0;
 }
@@ -171,9 +175,10 @@ static bool crop(struct picture *picture, struct picture_box box, size_t bytes_m
         return false;
     int x = box.x0 - box.x0 % tjMCUWidth[picture->sampling], y = box.y0 - box.y0 % tjMCUHeight[picture->sampling];
     tjtransform transform = {.r = {x, y, box.x1 - x, box.y1 - y}, .op = TJXOP_NONE, .options = TJXOPT_CROP | TJXOPT_COPYNONE};
-    unsigned long bytes = picture->jpeg_capacity;
-    int status = tjTransform(picture->cropper, picture->source, picture->source_bytes, 1, &picture->jpeg, &bytes, &transform, TJFLAG_STOPONWARNING);
-    picture->jpeg_capacity = bytes > picture->jpeg_capacity ? bytes : picture->jpeg_capacity;
+    struct output *output = &picture->cropped;
+    unsigned long bytes = output->capacity;
+    int status = tjTransform(picture->cropper, picture->source, picture->source_bytes, 1, &output->bytes, &bytes, &transform, TJFLAG_STOPONWARNING);
+    output->capacity = bytes > output->capacity ? bytes : output->capacity;
     *bytes_out = bytes;
     return status == 0 && bytes <= bytes_max;
 }
@@ -183,7 +188,7 @@ enum error_code picture_encode(struct picture *picture, struct picture_box box, 
 {
     static const int qualities[] = {90, 80, 70, 60, 50, 40, 30, 20};
     if (box.x1 > box.x0 && box.y1 > box.y0 && crop(picture, box, bytes_max, bytes_out)) {
-        *jpeg_out = picture->jpeg;
+        *jpeg_out = picture->cropped.bytes;
         return ERROR_NONE;
     }
     TRY(decode(picture, error));
@@ -194,7 +199,7 @@ enum error_code picture_encode(struct picture *picture, struct picture_box box, 
         for (size_t i = 0; i < sizeof qualities / sizeof qualities[0]; i++) {
             if (!encode_at(picture, pixels, stride, width, height, qualities[i], bytes_out))
                 return error_set(error, ERROR_INTERNAL, "an image cannot be encoded: %s", tjGetErrorStr2(picture->encoder));
-            *jpeg_out = picture->jpeg;
+            *jpeg_out = picture->encoded.bytes;
             if (*bytes_out <= bytes_max)
                 return ERROR_NONE;
         }

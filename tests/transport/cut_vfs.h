@@ -105,7 +105,8 @@ static inline void cut_write_image(void)
         snprintf(path, sizeof path, "%s/%s", cut.image_folder, strrchr(shadow->path, '/') + 1);
         FILE *file = fopen(path, "w");
         if (file != NULL) {
-            fwrite(bytes, 1, length, file);
+            if (length > 0)
+                fwrite(bytes, 1, length, file);
             fclose(file);
         }
         free(bytes);
