@@ -7,3 +7,5 @@ add_library(eddy_input STATIC
   input.c input_image.c preprocess.c input_series.c series_match.c series_formats.c series_csv.c series_time.c
   descriptor.c task.c task_classes.c task_anomaly.c task_raw.c candidates.c detection_heads.c agreement.c)
 target_link_libraries(eddy_input PUBLIC eddy_flags eddy_base eddy_config eddy_inference PRIVATE PkgConfig::JPEG PkgConfig::CBOR m)
+# What runs once or rarely.
+set_source_files_properties(series_csv.c series_match.c series_time.c task.c task_raw.c task_anomaly.c agreement.c input.c PROPERTIES COMPILE_OPTIONS -Os)
