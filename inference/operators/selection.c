@@ -202,8 +202,10 @@ static void one_hot_execute(const struct operation *operation, void *const *data
     int64_t depth = out->shape.dims[axis], inner = dims_product(&out->shape, axis + 1, out->shape.rank), count = shape_elements(&indices->shape);
     size_t bytes = dtype_bytes(out->dtype);
     (void)scratch;
-    for (int64_t i = 0; i < count * depth; i++)
-        memcpy(to + (size_t)i * bytes, values, bytes);
+    size_t filled = bytes, whole = (size_t)(count * depth) * bytes;
+    memcpy(to, values, whole < bytes ? whole : bytes);
+    for (; filled < whole; filled *= 2)
+        memcpy(to + filled, to, filled < whole - filled ? filled : whole - filled);
     for (int64_t i = 0; i < count; i++) {
         int64_t index = indices->dtype == DTYPE_I64 ? ((const int64_t *)index_data)[i] : ((const int32_t *)index_data)[i];
         index = index < 0 ? index + depth : index;
