@@ -250,7 +250,7 @@ enum error_code convolution_8_prepare(struct operation *operation, struct arena 
     size_scratch(operation, convolution);
     operation->macs = (uint64_t)shape_elements(&output->shape) * (uint64_t)(weights->shape.dims[1] * (int64_t)weights->shape.dims[2] * weights->shape.dims[3]);
     choose_parts(operation, convolution);
-    operation->weights_packed = true;
+    operation->weights_packed = 1;
     operation->prepared = convolution;
     operation->execute_parts = convolution_8_parts;
     return ERROR_NONE;

@@ -57,7 +57,7 @@ enum error_code fully_connected_8_prepare(struct operation *operation, struct ar
     layer->panels = packed_8_panels(&layer->packed);
     int64_t parts = (int64_t)(operation->macs / PART_MACS_MIN);
     operation->parts = parts < 1 ? 1 : parts < layer->panels ? parts : layer->panels;
-    operation->weights_packed = true;
+    operation->weights_packed = 1;
     operation->prepared = layer;
     operation->execute_parts = fully_connected_8_parts;
     return ERROR_NONE;

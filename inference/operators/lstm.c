@@ -217,7 +217,8 @@ static enum error_code pack(struct operation *operation, struct arena *arena, co
             int64_t depth = weights->shape.dims[2];
             const struct weight_layout layout = {.weights = (const float *)weights->data + d * rows * depth, .column_step = depth, .depth_step = 1,
                                                  .tap_offsets = no_offset};
-            TRY(panels_f32_pack(&panels[2 * d + i], operation->kernels, NULL, arena, node, &layout, i == 0 ? bias : NULL, rows, 1, depth, error));
+            TRY(panels_f32_pack(&panels[2 * d + i], operation->kernels, operation->graph->packed, arena, node, &layout, i == 0 ? bias : NULL, rows, 1,
+                                depth, error));
         }
     }
     operation->prepared = panels;
