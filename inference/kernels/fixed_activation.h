@@ -4,8 +4,7 @@
  *
  * The arithmetic is that of gemmlowp's fixedpoint.h (logistic, tanh over FixedPoint<int16_t, bits>), which TFLite's
  * portable_tensor_utils.cc applies; tflite-micro's table of sigmoids, interpolated, differs from it in the last bits. An argument with `bits`
- * integer bits stands for raw / 2^(15 - bits); a result for raw / 2^15, where 32767 is one.
- * Written in 32-bit lanes without branches, so that gcc can turn loops over it into vectors. */
+ * integer bits stands for raw / 2^(15 - bits); a result for raw / 2^15, where 32767 is one. */
 #ifndef EDDY_INFERENCE_FIXED_ACTIVATION_H
 #define EDDY_INFERENCE_FIXED_ACTIVATION_H
 
@@ -48,9 +47,10 @@ static inline int32_t fixed_16_exp(int32_t a, int bits)
     int fraction = 15 - bits;
     int32_t quarter = 1 << (fraction - 2), within = (a & (quarter - 1)) - quarter, rest = within - a;
     int32_t result = fixed_16_exp_quarter(within * (1 << bits));
-    for (int i = 0; i < FACTORS; i++)
-        result = rest & (i < bits + 2 ? quarter << i : 0) ? fixed_16_multiply(result, factors[i]) : result;
-    result = a < (bits > 5 ? -(1 << (20 - bits)) : INT16_MIN) ? 0 : result;
+    for (int i = 0; i < FACTORS && i < bits + 2; i++)
+        result = rest & (quarter << i) ? fixed_16_multiply(result, factors[i]) : result;
+    if (bits > 5)
+        result = a < -(1 << (20 - bits)) ? 0 : result;
     return a == 0 ? FIXED_16_ONE : result;
 }
 
