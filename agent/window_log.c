@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <stdlib.h>

@@ -63,8 +63,11 @@ enum error_code outbox_refuse(struct outbox *outbox, int64_t first_seq, int reas
 }
 
 /* The ones meant by seq; first_seq is -1 where there is none. */
-static void choose(struct outbox *outbox, int64_t seq, struct chosen *chosen_out)
+static enum error_code choose(struct outbox *outbox, int64_t seq, struct chosen *chosen_out, struct error *error)
 {
+    outbox_release_found(outbox);
+    if (outbox->database == NULL)
+        return error_set(error, ERROR_STORAGE, "%s is not open", outbox->path);
     static const enum outbox_statement all[] = {OUTBOX_REFUSED_CHOSEN, OUTBOX_REFUSED_CLEAR, OUTBOX_RESTORE};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         sqlite3_bind_int64(outbox->statements[all[i]], 1, seq);
@@ -73,16 +76,14 @@ static void choose(struct outbox *outbox, int64_t seq, struct chosen *chosen_out
     if (sqlite3_step(row) == SQLITE_ROW)
         *chosen_out = (struct chosen){sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2), sqlite3_column_int64(row, 3)};
     sqlite3_reset(row);
+    return ERROR_NONE;
 }
 
 enum error_code outbox_restore_refused(struct outbox *outbox, int64_t seq, int64_t *first_seq_out, int64_t *batches_out, struct error *error)
 {
     struct outbox_state state = outbox->state;
     struct chosen chosen;
-    outbox_release_found(outbox);
-    if (outbox->database == NULL)
-        return error_set(error, ERROR_STORAGE, "%s is not open", outbox->path);
-    choose(outbox, seq, &chosen);
+    TRY(choose(outbox, seq, &chosen, error));
     int status = outbox_step(outbox, OUTBOX_BEGIN);
     if (status == SQLITE_OK) {
         state.batches += chosen.batches;
@@ -101,10 +102,7 @@ enum error_code outbox_drop_refused(struct outbox *outbox, int64_t seq, int64_t 
 {
     struct outbox_state state = outbox->state;
     struct chosen chosen;
-    outbox_release_found(outbox);
-    if (outbox->database == NULL)
-        return error_set(error, ERROR_STORAGE, "%s is not open", outbox->path);
-    choose(outbox, seq, &chosen);
+    TRY(choose(outbox, seq, &chosen, error));
     state.evicted_results += chosen.results;
     int status = outbox_step(outbox, OUTBOX_BEGIN);
     if (status == SQLITE_OK)
