@@ -5,6 +5,7 @@
 #include "agent/flash.h"
 #include "agent/image_queue.h"
 #include "agent/limits.h"
+#include "agent/losses.h"
 #include "agent/pace.h"
 #include "agent/refused.h"
 #include "agent/uplink.h"
@@ -45,14 +46,14 @@ struct committer {
     struct confirmation confirmations[REMOVALS_WAITING_MAX];
     int confirmation_count, jobs_waiting;
     int unanswered;                   /* of jobs_waiting: those that workers have yet to answer */
-    bool resting;                     /* commits are paced: what is answered meanwhile waits for the end of the rest */
+    struct pace pace;
+    int64_t rest_until_us;            /* what is answered meanwhile waits for it; 0: no rest */
     struct delivery *unwanted;        /* no pipeline asks for them (any more): to be acknowledged, and that is all */
     bool connected, connection_changed;
     struct committer_statistics statistics;
 
     struct flash flash;
-    struct pace pace;
-    int64_t flash_checked_us, committed_us, rest_until_us; /* 0: no rest */
+    int64_t flash_checked_us;
     struct limits limits;
     struct refused_desk desk;
     struct uplink uplink;             /* from here on the thread's own */
@@ -180,7 +181,7 @@ void committer_take(struct committer *committer, struct job *job)
     job->done = true;
     committer->unanswered--;
     bool first = job->pipeline->order.head == job; /* others wait for one before them, which will wake the thread */
-    if (committer->unanswered == 0 || (first && !committer->resting))
+    if (pace_answered(&committer->pace) || committer->unanswered == 0 || (first && committer->rest_until_us == 0))
         wake_locked(committer);
     pthread_mutex_unlock(&committer->lock);
 }
@@ -283,7 +284,7 @@ static int64_t due_at(struct committer *committer, const struct pipeline *pipeli
         return INT64_MAX;
     if (stopping || pipeline->ready_results + pipeline->ready_inputs == 0) /* nothing of it is to be stored */
         return now_us;
-    int64_t linger_us = pipeline->config->sink.linger_us, rested_us = committer->committed_us + committer->flash.interval_us;
+    int64_t linger_us = pipeline->config->sink.linger_us, rested_us = committer->pace.committed_us + committer->flash.interval_us;
     rested_us = rested_us > committer->rest_until_us ? rested_us : committer->rest_until_us;
     if (linger_us == 0)
         linger_us = uplink_is_eager(&committer->uplink) ? 0 : OFFLINE_LINGER_US;
@@ -552,8 +553,8 @@ static bool wait_and_collect(struct committer *committer, bool *flush_out)
     int64_t now = clock_monotonic_us();
     for (int i = 0; i < committer->options.pipeline_count; i++)
         collect_locked(committer, &committer->options.pipelines[i], now);
-    committer->resting = committer->unanswered > 0 && now < committer->committed_us + committer->pace.interval_us;
-    committer->rest_until_us = committer->resting ? committer->committed_us + committer->pace.interval_us : 0;
+    int64_t rest_until_us = pace_rest_until(&committer->pace, committer->unanswered);
+    committer->rest_until_us = now < rest_until_us ? rest_until_us : 0;
     pthread_mutex_unlock(&committer->lock);
     if (changed) {
         image_queue_reconnected(&committer->images);
@@ -568,30 +569,16 @@ static bool wait_and_collect(struct committer *committer, bool *flush_out)
     return stopping;
 }
 
-static void tell_losses(struct committer *committer, const struct outbox_statistics *before, const struct outbox_statistics *now)
-{
-    struct events *events = committer->options.events;
-    if (now->evicted_results > before->evicted_results || now->refused_batches > before->refused_batches)
-        forget_results(committer); /* what is gone, or waits aside, is nothing to refer to */
-    int64_t thinned = now->thinned_results - before->thinned_results, evicted = now->evicted_results - before->evicted_results - thinned;
-    int64_t thinned_from = before->thinned_below > now->thinned_from ? before->thinned_below : now->thinned_from;
-    if (thinned > 0)
-        events_raise(events, "results-thinned", "the outbox was full: of seq %lld to %lld, %lld ordinary results went unsent; the important ones stay",
-                     (long long)thinned_from, (long long)now->thinned_below - 1, (long long)thinned);
-    if (evicted > 0)
-        events_raise(events, "results-evicted", "the outbox was full (outbox.max_bytes or the disk): %lld results went unsent, %lld in all",
-                     (long long)evicted, (long long)now->evicted_results);
-    if (now->set_aside > before->set_aside) {
-        window_log_renew(committer->options.windows);
-        events_raise(events, "outbox-damaged", "the outbox turned out to be damaged: set aside, a new one begun; results in it are not sent");
-    }
-}
-
 static void publish_statistics(struct committer *committer, bool committed)
 {
     struct outbox_statistics outbox;
     outbox_get_statistics(committer->options.outbox, &outbox);
-    tell_losses(committer, &committer->statistics.outbox, &outbox); /* changed by this thread alone */
+    const struct outbox_statistics *before = &committer->statistics.outbox; /* changed by this thread alone */
+    if (outbox.evicted_results > before->evicted_results || outbox.refused_batches > before->refused_batches)
+        forget_results(committer); /* what is gone, or waits aside, is nothing to refer to */
+    if (outbox.set_aside > before->set_aside)
+        window_log_renew(committer->options.windows);
+    losses_tell(committer->options.events, before, &outbox);
     if (window_log_left_out(committer->options.windows) > committer->windows_left_out) {
         committer->windows_left_out = window_log_left_out(committer->options.windows);
         events_raise(committer->options.events, "windows-not-kept", "unfinished windows hold more than can be kept: those of %llu sources that were silent "
@@ -649,6 +636,13 @@ static void watch_flash(struct committer *committer)
     flash_update(&committer->flash, flash_bytes_written(), now);
 }
 
+static void note_commit(struct committer *committer, int64_t cpu_us)
+{
+    pthread_mutex_lock(&committer->lock);
+    pace_committed(&committer->pace, clock_monotonic_us(), cpu_us, committer->unanswered);
+    pthread_mutex_unlock(&committer->lock);
+}
+
 static void *committer_main(void *argument)
 {
     struct committer *committer = argument;
@@ -660,7 +654,6 @@ static void *committer_main(void *argument)
         int64_t cpu_us = clock_thread_cpu_us();
         if (worth) {
             committed = commit(committer, input_count);
-            committer->committed_us = clock_monotonic_us();
             if (committed)
                 committer->removal_count = 0;
         }
@@ -671,8 +664,8 @@ static void *committer_main(void *argument)
         if (committed)
             send_batches(committer);
         publish_statistics(committer, worth && committed);
-        if (worth && committed)
-            pace_note(&committer->pace, clock_thread_cpu_us() - cpu_us);
+        if (worth)
+            note_commit(committer, clock_thread_cpu_us() - cpu_us);
         if (stopping && (!committed || (nothing_ready(committer) && may_end(committer))))
             return NULL;
     }

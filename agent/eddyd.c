@@ -142,6 +142,8 @@ int eddyd_main(int count, char **arguments)
     if (only_check)
         return check(path);
     mallopt(M_ARENA_MAX, 2); /* a handful of threads that pass buffers on: more arenas would only hold memory */
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* an image comes, is freed, the next one comes: its pages are not returned to the system in between */
+    mallopt(M_TRIM_THRESHOLD, 2 << 20);
     catch_signals();
     struct error error = {0};
     struct agent *agent = NULL;

@@ -2,22 +2,33 @@
  *
  * pace.h: how far commits are apart while inputs are still being answered.
  *
- * A commit costs the same for one result as for fifty, and on a gateway's CPU as much as a small inference. While no other input is being
- * answered nothing is gained by waiting, and results are committed at once. While some are, the next commit waits until commits take at most
- * a tenth of a core, or until nothing is being answered any more: whoever sends one input at a time never waits, and under load the CPU is
- * kept for inference. The price is a result that is up to PACE_MAX_US late in a queue where it waits longer anyway. */
+ * A commit costs the same for one result as for fifty, and on a gateway's CPU as much as a small inference. Two rules:
+ * - After a commit the next one waits until half of the inputs that were unanswered then are answered. The later half waits in its queue
+ *   anyway, so that results are late by less than the queue is long: one input at a time is committed at once, a queue in few commits, which
+ *   leaves the CPU to inference, and new inputs arrive before the queue is empty. Never longer than PACE_MAX_US.
+ * - Commits take at most a third of a core, whatever arrives.
+ * Neither holds once nothing is being answered any more: nothing is gained by waiting then.
+ *
+ * Calls are serialised by the owner. Times are those of base/clock.h's monotonic clock. */
 #ifndef EDDY_AGENT_PACE_H
 #define EDDY_AGENT_PACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-enum { PACE_MAX_US = 5000 };
+enum { PACE_MAX_US = 20000, PACE_SHARE = 3, PACE_ANSWERS_MAX = 64 };
 
 struct pace {
-    int64_t interval_us; /* between two commits, at least, while inputs are being answered */
+    int64_t committed_us; /* 0: never */
+    int64_t spacing_us;   /* PACE_SHARE times what a commit takes, smoothed */
+    int wanted;           /* answers still to come before the next commit */
 };
 
-/* cpu_us: what the last commit, with all that goes with it, took of the CPU. */
-void pace_note(struct pace *pace, int64_t cpu_us);
+/* cpu_us: what the commit that ended at `now_us`, with all that goes with it, took of the CPU; unanswered: inputs that workers have. */
+void pace_committed(struct pace *pace, int64_t now_us, int64_t cpu_us, int unanswered);
+/* An input was answered. true: the last one that was waited for, pace_rest_until may have changed. */
+bool pace_answered(struct pace *pace);
+/* When the next commit may begin; now_us or less: now. */
+int64_t pace_rest_until(const struct pace *pace, int unanswered);
 
 #endif

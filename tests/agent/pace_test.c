@@ -2,39 +2,68 @@
 #include "agent/pace.h"
 #include "tests/check.h"
 
-static int64_t settled(struct pace *pace, int64_t cpu_us)
-{
-    for (int i = 0; i < 100; i++)
-        pace_note(pace, cpu_us);
-    return pace->interval_us;
-}
-
-static void commits_take_a_tenth_of_a_core_at_most(void)
+/* What a commit of `cpu_us` at 1 s leads to, once many have been like it. */
+static struct pace settled(int64_t cpu_us, int unanswered)
 {
     struct pace pace = {0};
-    int64_t interval = settled(&pace, 300);
-    CHECK(interval > 2900 && interval <= 3000);
+    for (int i = 0; i < 200; i++)
+        pace_committed(&pace, 1000000, cpu_us, unanswered);
+    return pace;
 }
 
-static void no_result_waits_longer_than_the_limit(void)
+static void the_first_commit_waits_for_nothing(void)
 {
     struct pace pace = {0};
-    int64_t interval = settled(&pace, 1000000);
-    CHECK(interval > PACE_MAX_US - 10 && interval <= PACE_MAX_US);
-    interval = settled(&pace, INT64_MAX);
-    CHECK(interval <= PACE_MAX_US);
+    CHECK_INTEGER(pace_rest_until(&pace, 100), 0);
 }
 
-static void it_follows_what_commits_take(void)
+static void nothing_waits_when_nothing_is_being_answered(void)
 {
-    struct pace pace = {0};
-    int64_t slow = settled(&pace, 400), fast = settled(&pace, 50);
-    CHECK(fast < slow);
-    CHECK(settled(&pace, 0) < 10);
+    struct pace pace = settled(500, 16);
+    CHECK_INTEGER(pace_rest_until(&pace, 0), 0);
+}
+
+static void half_of_a_queue_is_waited_for(void)
+{
+    struct pace pace = settled(500, 16);
+    for (int i = 1; i < 8; i++) {
+        CHECK(!pace_answered(&pace));
+        CHECK_INTEGER(pace_rest_until(&pace, 16 - i), 1000000 + PACE_MAX_US);
+    }
+    CHECK(pace_answered(&pace));
+    CHECK(pace_rest_until(&pace, 8) < 1000000 + PACE_MAX_US);
+    CHECK(!pace_answered(&pace)); /* told once */
+}
+
+static void one_input_at_a_time_is_not_held_for_a_queue(void)
+{
+    struct pace pace = settled(0, 1);
+    CHECK(pace_rest_until(&pace, 1) < 1000010);
+}
+
+static void a_queue_without_end_is_not_waited_for(void)
+{
+    struct pace pace = settled(0, 1000000);
+    int answers = 1;
+    while (!pace_answered(&pace))
+        answers++;
+    CHECK_INTEGER(answers, PACE_ANSWERS_MAX);
+}
+
+static void commits_take_a_third_of_a_core_at_most(void)
+{
+    struct pace pace = settled(300, 1);
+    int64_t rest = pace_rest_until(&pace, 1) - 1000000;
+    CHECK(rest > 890 && rest <= 900);
+    pace = settled(INT64_MAX, 1);
+    rest = pace_rest_until(&pace, 1) - 1000000;
+    CHECK(rest > PACE_MAX_US - 10 && rest <= PACE_MAX_US);
 }
 
 int main(int count, char **arguments)
 {
-    return check_main(count, arguments, (struct check_case[]){CASE(commits_take_a_tenth_of_a_core_at_most), CASE(no_result_waits_longer_than_the_limit),
-                                                              CASE(it_follows_what_commits_take), {0}});
+    return check_main(count, arguments,
+                      (struct check_case[]){CASE(the_first_commit_waits_for_nothing), CASE(nothing_waits_when_nothing_is_being_answered),
+                                            CASE(half_of_a_queue_is_waited_for), CASE(one_input_at_a_time_is_not_held_for_a_queue),
+                                            CASE(a_queue_without_end_is_not_waited_for), CASE(commits_take_a_third_of_a_core_at_most), {0}});
 }
