@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/committer.h"
 
-#include "agent/batch.h"
 #include "agent/flash.h"
+#include "agent/group.h"
 #include "agent/image_queue.h"
 #include "agent/limits.h"
 #include "agent/losses.h"
@@ -16,15 +16,11 @@
 #include <string.h>
 
 enum {
-    BATCHES_PER_COMMIT = 16,
-    INPUTS_PER_COMMIT = OUTBOX_INPUTS_PER_COMMIT,
     REMOVALS_WAITING_MAX = 256,
     REMOVALS_PER_COMMIT_IDLE = 32,  /* so many confirmed batches are worth a commit of their own */
     REMOVAL_DELAY_US = 200000,
-    OFFLINE_LINGER_US = 20000,      /* linger 0 while nothing can be sent: group a little, hold inputs not long */
     IDLE_WAIT_US = 1000000,
     STORAGE_RETRY_US = 500000,
-    READING_LINGER_US = 200000,     /* a reading without a result is in no hurry to be committed alone */
     END_WAIT_US = 1000000,
     FLASH_CHECK_US = 1000000,
 };
@@ -58,34 +54,13 @@ struct committer {
     struct refused_desk desk;
     struct uplink uplink;             /* from here on the thread's own */
     struct image_queue images;
-    struct batch_encoder *encoder;
-    struct outbox_batch batches[BATCHES_PER_COMMIT];
-    char *bodies[BATCHES_PER_COMMIT];
-    size_t body_capacity;
-    struct pipeline *batch_pipelines[BATCHES_PER_COMMIT];
-    int batch_count;
-    char *raw;
-    size_t raw_capacity;
-    int held_inputs;                  /* in the pipelines' ready lists, at QoS 1 */
-    int64_t held_bytes;
-    struct job_list consumed;         /* all their lines are in this commit's batches */
-    uint64_t *inputs;                 /* [INPUTS_PER_COMMIT] */
-    struct link_message **messages;   /* [INPUTS_PER_COMMIT] */
+    struct group group;
+    struct link_message **messages;   /* [GROUP_INPUTS_MAX] */
     int64_t removals[2 * REMOVALS_WAITING_MAX];
     int removal_count;
     int64_t removals_since_us, end_by_us;
     uint64_t windows_left_out;        /* that an event told of */
 };
-
-static size_t largest_batch(const struct committer_options *options)
-{
-    size_t largest = 0;
-    for (int i = 0; i < options->pipeline_count; i++) {
-        size_t bytes = (size_t)options->pipelines[i].config->sink.max_bytes;
-        largest = bytes > largest ? bytes : largest;
-    }
-    return largest;
-}
 
 enum error_code committer_new(const struct committer_options *options, struct committer **committer_out, struct error *error)
 {
@@ -100,17 +75,12 @@ enum error_code committer_new(const struct committer_options *options, struct co
     pthread_cond_init(&committer->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
     refused_desk_init(&committer->desk);
-    job_list_init(&committer->consumed);
-    committer->raw_capacity = largest_batch(options) + 1;
-    committer->body_capacity = batch_bound(committer->raw_capacity);
-    committer->raw = malloc(committer->raw_capacity);
-    committer->inputs = calloc(INPUTS_PER_COMMIT, sizeof *committer->inputs);
-    committer->messages = calloc(INPUTS_PER_COMMIT, sizeof *committer->messages);
-    bool enough = committer->raw != NULL && committer->inputs != NULL && committer->messages != NULL;
-    for (int i = 0; i < BATCHES_PER_COMMIT; i++)
-        enough = (committer->bodies[i] = malloc(committer->body_capacity)) != NULL && enough;
-    enum error_code code = enough ? batch_encoder_new(&committer->encoder, error)
-                                  : error_set(error, ERROR_LIMIT, "no memory for batches of %zu bytes", committer->raw_capacity);
+    struct group_options group = {.pipelines = options->pipelines, .pipeline_count = options->pipeline_count, .outbox = options->outbox,
+                                  .windows = options->windows, .inputs_held_max = options->inputs_held_max, .bytes_held_max = options->bytes_held_max};
+    enum error_code code = group_init(&committer->group, &group, error);
+    committer->messages = calloc(GROUP_INPUTS_MAX, sizeof *committer->messages);
+    if (code == ERROR_NONE && committer->messages == NULL)
+        code = error_set(error, ERROR_LIMIT, "no memory for the committer");
     if (code != ERROR_NONE) {
         committer_free(committer);
         return code;
@@ -128,12 +98,8 @@ void committer_free(struct committer *committer)
 {
     if (committer == NULL)
         return;
-    batch_encoder_free(committer->encoder);
-    for (int i = 0; i < BATCHES_PER_COMMIT; i++)
-        free(committer->bodies[i]);
+    group_deinit(&committer->group);
     free(committer->messages);
-    free(committer->inputs);
-    free(committer->raw);
     pthread_cond_destroy(&committer->wake);
     refused_desk_deinit(&committer->desk);
     pthread_mutex_destroy(&committer->lock);
@@ -234,29 +200,6 @@ void committer_get_statistics(struct committer *committer, struct committer_stat
     pthread_mutex_unlock(&committer->lock);
 }
 
-static void hold(struct committer *committer, struct pipeline *pipeline, const struct job *job, int sign)
-{
-    if (job->delivery->message.qos == 0)
-        return;
-    pipeline->ready_inputs += sign;
-    committer->held_inputs += sign;
-    committer->held_bytes += sign * (int64_t)job->delivery->message.payload_bytes;
-}
-
-/* Moves what is answered, in order, from a pipeline's order to its ready list. */
-static void collect_locked(struct committer *committer, struct pipeline *pipeline, int64_t now_us)
-{
-    while (pipeline->order.head != NULL && pipeline->order.head->done) {
-        struct job *job = job_list_pop(&pipeline->order);
-        if (pipeline->ready.count == 0)
-            pipeline->ready_since_us = now_us;
-        job_list_push(&pipeline->ready, job);
-        hold(committer, pipeline, job, 1);
-        pipeline->ready_results += job->line_count;
-        pipeline->ready_bytes += (int64_t)(job->lines_length + (size_t)job->line_count * (job->head_length + job->middle_length + 24));
-    }
-}
-
 static void apply_confirmations_locked(struct committer *committer)
 {
     for (int i = 0; i < committer->confirmation_count; i++) {
@@ -271,149 +214,10 @@ static void apply_confirmations_locked(struct committer *committer)
     committer->confirmation_count = 0;
 }
 
-static bool is_full(const struct committer *committer, const struct pipeline *pipeline)
-{
-    return committer->held_inputs >= committer->options.inputs_held_max || committer->held_bytes >= committer->options.bytes_held_max ||
-           pipeline->ready_results >= pipeline->config->sink.batch || pipeline->ready_bytes >= pipeline->config->sink.max_bytes;
-}
-
-/* When this pipeline's ready results should go; now_us or less: at once. */
-static int64_t due_at(struct committer *committer, const struct pipeline *pipeline, int64_t now_us, bool stopping)
-{
-    if (pipeline->ready.count == 0)
-        return INT64_MAX;
-    if (stopping || pipeline->ready_results + pipeline->ready_inputs == 0) /* nothing of it is to be stored */
-        return now_us;
-    int64_t linger_us = pipeline->config->sink.linger_us, rested_us = committer->pace.committed_us + committer->flash.interval_us;
-    rested_us = rested_us > committer->rest_until_us ? rested_us : committer->rest_until_us;
-    if (linger_us == 0)
-        linger_us = uplink_is_eager(&committer->uplink) ? 0 : OFFLINE_LINGER_US;
-    if (pipeline->ready_results == 0 && linger_us < READING_LINGER_US)
-        linger_us = READING_LINGER_US;
-    int64_t due_us = is_full(committer, pipeline) ? now_us : pipeline->ready_since_us + linger_us;
-    return due_us > rested_us ? due_us : rested_us;
-}
-
-static void consume(struct committer *committer, struct pipeline *pipeline)
-{
-    struct job *job = job_list_pop(&pipeline->ready);
-    hold(committer, pipeline, job, -1);
-    job_list_push(&committer->consumed, job);
-    if (job->left.end != 0)
-        window_log_note(committer->options.windows, (int)(pipeline - committer->options.pipelines), job->delivery->message.topic,
-                        job->delivery->arrived_wall_us, &job->left);
-}
-
-/* A redelivered input whose result was committed before, or is in this very commit: acknowledged again, no second seq. */
-static bool was_committed(struct committer *committer, const struct job *job)
-{
-    if (!job->delivery->message.duplicate || job->lines_at > 0 || job->delivery->message.qos == 0)
-        return false;
-    uint64_t input = job_digest(job);
-    for (const struct job *other = committer->consumed.head; other != NULL; other = other->next) {
-        if (other->delivery != job->delivery && job_digest(other) == input)
-            return true;
-    }
-    return outbox_was_taken(committer->options.outbox, input);
-}
-
-static void account(struct pipeline *pipeline, size_t bytes, int results)
-{
-    pipeline->ready_results -= results;
-    pipeline->ready_bytes -= (int64_t)bytes;
-}
-
-/* One line of the job into the batch, or left out; false: it does not fit. */
-static bool take_line(struct committer *committer, struct pipeline *pipeline, struct job *job, size_t limit, size_t *raw_bytes, int64_t *next_seq)
-{
-    struct repeat_choice choice;
-    size_t length, before = *raw_bytes;
-    const char *line = pipeline->repeat != NULL ? job_peek_line(job, &length) : NULL;
-    if (line != NULL) {
-        repeat_choose(pipeline->repeat, job->delivery->message.topic, line, length, *next_seq, job->delivery->message.arrived_us, &choice);
-        if (choice.leave_out) {
-            account(pipeline, length, 1);
-            job_skip_line(job);
-            job->left_out++;
-            atomic_fetch_add_explicit(&pipeline->left_out, 1, memory_order_relaxed);
-            return true;
-        }
-    }
-    if (!job_format_line(job, *next_seq, line != NULL ? &choice : NULL, committer->raw, limit, raw_bytes))
-        return false;
-    job->seq = job->seq == 0 ? *next_seq : job->seq;
-    if (line != NULL) {
-        repeat_sent(pipeline->repeat);
-        atomic_fetch_add_explicit(&pipeline->references, choice.tail[0] != '\0', memory_order_relaxed);
-    }
-    account(pipeline, *raw_bytes - before, 1);
-    (*next_seq)++;
-    return true;
-}
-
-/* Formats the pipeline's oldest results as one batch from *next_seq on. */
-static void close_batch(struct committer *committer, struct pipeline *pipeline, int64_t *next_seq)
-{
-    size_t raw_bytes = 0, limit = (size_t)pipeline->config->sink.max_bytes;
-    int64_t first_seq = *next_seq;
-    while (pipeline->ready.head != NULL && *next_seq - first_seq < pipeline->config->sink.batch && committer->consumed.count < INPUTS_PER_COMMIT) {
-        struct job *job = pipeline->ready.head;
-        if (job->known || was_committed(committer, job)) {
-            atomic_fetch_add_explicit(&pipeline->redelivered, 1, memory_order_relaxed);
-            account(pipeline, job->lines_length + (size_t)job->line_count * (job->head_length + job->middle_length + 24), job->line_count);
-            job->lines_at = job->lines_length;
-            job->known = true;
-        }
-        if (job_has_lines(job) && !take_line(committer, pipeline, job, limit, &raw_bytes, next_seq))
-            break; /* the batch is full */
-        if (!job_has_lines(job))
-            consume(committer, pipeline);
-    }
-    if (pipeline->ready.head == NULL)
-        pipeline->ready_bytes = pipeline->ready_results = 0;
-    if (*next_seq == first_seq)
-        return;
-    int count = (int)(*next_seq - first_seq);
-    struct outbox_batch *batch = &committer->batches[committer->batch_count];
-    char *body = committer->bodies[committer->batch_count];
-    *batch = (struct outbox_batch){.first_seq = first_seq, .last_seq = *next_seq - 1, .pipeline = pipeline->config->name, .count = count,
-                                   .urgent = pipeline->config->sink.priority == PRIORITY_HIGH, .body = body};
-    batch->encoding = batch_encode(committer->encoder, pipeline->config->sink.compression, pipeline->config->sink.compress_above,
-                                   committer->raw, raw_bytes, body, &batch->body_bytes);
-    committer->batch_pipelines[committer->batch_count++] = pipeline;
-}
-
-/* Some of a message's windows are in a batch: the others go with the same commit, or a kill between the two would give those a second seq. */
-static bool has_begun(const struct pipeline *pipeline)
-{
-    return pipeline->ready.head != NULL && pipeline->ready.head->lines_at > 0;
-}
-
-static void close_due_batches(struct committer *committer, bool stopping)
-{
-    int64_t now = clock_monotonic_us(), next_seq = outbox_next_seq(committer->options.outbox);
-    for (int i = 0; i < committer->options.pipeline_count; i++) {
-        struct pipeline *pipeline = &committer->options.pipelines[i];
-        while (committer->batch_count < BATCHES_PER_COMMIT && committer->consumed.count < INPUTS_PER_COMMIT &&
-               (due_at(committer, pipeline, now, stopping) <= now || has_begun(pipeline)))
-            close_batch(committer, pipeline, &next_seq);
-    }
-}
-
-static size_t list_inputs(struct committer *committer)
-{
-    size_t count = 0;
-    for (struct job *job = committer->consumed.head; job != NULL; job = job->next) {
-        if (job->delivery->message.qos > 0 && !job->known)
-            committer->inputs[count++] = job_digest(job);
-    }
-    return count;
-}
-
 /* Waits out a storage that fails: results stay here, their inputs unacknowledged, so the broker holds the rest back. */
 static bool commit(struct committer *committer, size_t input_count)
 {
-    struct outbox_change change = {.batches = committer->batches, .batch_count = (size_t)committer->batch_count, .inputs = committer->inputs,
+    struct outbox_change change = {.batches = committer->group.batches, .batch_count = (size_t)committer->group.batch_count, .inputs = committer->group.inputs,
                                    .input_count = input_count, .removed = committer->removals, .removed_count = (size_t)committer->removal_count};
     struct error error;
     window_log_write(committer->options.windows, &change);
@@ -439,7 +243,7 @@ static bool commit(struct committer *committer, size_t input_count)
 /* A result that is not sent (known from before, or left out) takes its images with it. Not under the lock: the link waits for callbacks. */
 static void send_images(struct committer *committer, bool committed)
 {
-    for (struct job *job = committer->consumed.head; job != NULL; job = job->next) {
+    for (struct job *job = committer->group.consumed.head; job != NULL; job = job->next) {
         if (job->images == NULL)
             continue;
         if (committed && job->seq > 0)
@@ -458,14 +262,14 @@ static void acknowledge(struct committer *committer, bool committed)
     struct delivery *finished = NULL;
     struct job *job;
     pthread_mutex_lock(&committer->lock);
-    while (committer->unwanted != NULL && committer->consumed.count + count < INPUTS_PER_COMMIT) {
+    while (committer->unwanted != NULL && committer->group.consumed.count + count < GROUP_INPUTS_MAX) {
         struct delivery *delivery = committer->unwanted;
         committer->unwanted = delivery->next;
         committer->messages[count++] = &delivery->message;
         delivery->next = finished;
         finished = delivery;
     }
-    while ((job = job_list_pop(&committer->consumed)) != NULL) {
+    while ((job = job_list_pop(&committer->group.consumed)) != NULL) {
         struct delivery *delivery = job->delivery;
         committer->jobs_waiting--;
         if (committed) {
@@ -502,21 +306,29 @@ enum error_code committer_refused(struct committer *committer, enum committer_re
 
 static void send_batches(struct committer *committer)
 {
-    for (int i = 0; i < committer->batch_count; i++) {
-        atomic_fetch_add_explicit(&committer->batch_pipelines[i]->bytes_out, committer->batches[i].body_bytes, memory_order_relaxed);
-        uplink_offer(&committer->uplink, &committer->batches[i]);
+    for (int i = 0; i < committer->group.batch_count; i++) {
+        atomic_fetch_add_explicit(&committer->group.batch_pipelines[i]->bytes_out, committer->group.batches[i].body_bytes, memory_order_relaxed);
+        uplink_offer(&committer->uplink, &committer->group.batches[i]);
     }
-    committer->batch_count = 0;
+    committer->group.batch_count = 0;
     uplink_send(&committer->uplink);
     refused_set_aside(&committer->uplink, committer->options.events);
     image_queue_send(&committer->images);
 }
 
+static struct group_moment moment_at(struct committer *committer, int64_t now_us, bool stopping)
+{
+    int64_t rested_us = committer->pace.committed_us + committer->flash.interval_us;
+    return (struct group_moment){.now_us = now_us, .not_before_us = rested_us > committer->rest_until_us ? rested_us : committer->rest_until_us,
+                                 .eager = uplink_is_eager(&committer->uplink), .stopping = stopping};
+}
+
 static int64_t next_deadline(struct committer *committer, int64_t now_us)
 {
+    struct group_moment moment = moment_at(committer, now_us, false);
     int64_t deadline = now_us + IDLE_WAIT_US;
     for (int i = 0; i < committer->options.pipeline_count; i++) {
-        int64_t due = due_at(committer, &committer->options.pipelines[i], now_us, false);
+        int64_t due = group_due_at(&committer->group, &committer->options.pipelines[i], &moment);
         deadline = due < deadline ? due : deadline;
     }
     if (committer->removal_count > 0 && committer->removals_since_us + REMOVAL_DELAY_US < deadline)
@@ -552,7 +364,7 @@ static bool wait_and_collect(struct committer *committer, bool *flush_out)
     apply_confirmations_locked(committer);
     int64_t now = clock_monotonic_us();
     for (int i = 0; i < committer->options.pipeline_count; i++)
-        collect_locked(committer, &committer->options.pipelines[i], now);
+        group_collect(&committer->group, &committer->options.pipelines[i], now);
     int64_t rest_until_us = pace_rest_until(&committer->pace, committer->unanswered);
     committer->rest_until_us = now < rest_until_us ? rest_until_us : 0;
     pthread_mutex_unlock(&committer->lock);
@@ -648,9 +460,10 @@ static void *committer_main(void *argument)
     struct committer *committer = argument;
     for (;;) {
         bool flush, stopping = wait_and_collect(committer, &flush);
-        close_due_batches(committer, stopping || flush);
-        size_t input_count = list_inputs(committer);
-        bool committed = true, worth = committer->batch_count > 0 || input_count > 0 || removals_due(committer, stopping);
+        struct group_moment moment = moment_at(committer, clock_monotonic_us(), stopping || flush);
+        group_close_due(&committer->group, &moment);
+        size_t input_count = group_list_inputs(&committer->group);
+        bool committed = true, worth = committer->group.batch_count > 0 || input_count > 0 || removals_due(committer, stopping);
         int64_t cpu_us = clock_thread_cpu_us();
         if (worth) {
             committed = commit(committer, input_count);
@@ -659,7 +472,7 @@ static void *committer_main(void *argument)
         }
         send_images(committer, committed);
         watch_flash(committer);
-        limits_watch(&committer->limits, &committer->uplink, committer->encoder);
+        limits_watch(&committer->limits, &committer->uplink, committer->group.encoder);
         acknowledge(committer, committed);
         if (committed)
             send_batches(committer);
