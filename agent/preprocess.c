@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/preprocess.h"
 
+#include "inference/half.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,7 +257,7 @@ static void store_row(const struct preprocess *preprocess, int32_t y, void *data
                 ((float *)data)[at + x * step] = from[x * channels] * factor + term;
         } else if (preprocess->dtype == DTYPE_F16) {
             for (int32_t x = 0; x < preprocess->width; x++)
-                ((_Float16 *)data)[at + x * step] = (_Float16)(from[x * channels] * factor + term);
+                ((uint16_t *)data)[at + x * step] = half_from_double((double)(from[x * channels] * factor + term));
         } else {
             for (int32_t x = 0; x < preprocess->width; x++)
                 ((uint8_t *)data)[at + x * step] = preprocess->table[c][(uint8_t)(from[x * channels] + 0.5f)];

@@ -3,11 +3,13 @@
  * raw: the output tensors as they are stored; of quantised ones the scale and zero point stand beside. */
 #include "agent/task_internal.h"
 
+#include "inference/half.h"
+
 static void write_element(const struct tensor *tensor, int64_t i, struct json_writer *writer)
 {
     switch (tensor->dtype) {
     case DTYPE_F32: json_float(writer, (double)((const float *)tensor->data)[i]); break;
-    case DTYPE_F16: json_float(writer, (double)((const _Float16 *)tensor->data)[i]); break;
+    case DTYPE_F16: json_float(writer, (double)half_to_float(((const uint16_t *)tensor->data)[i])); break;
     case DTYPE_I8: json_integer(writer, ((const int8_t *)tensor->data)[i]); break;
     case DTYPE_U8: json_integer(writer, ((const uint8_t *)tensor->data)[i]); break;
     case DTYPE_I16: json_integer(writer, ((const int16_t *)tensor->data)[i]); break;

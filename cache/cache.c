@@ -2,6 +2,7 @@
 #include "cache/cache_internal.h"
 
 #include "base/clock.h"
+#include "base/cpu.h"
 
 #include <xxhash.h>
 #ifdef __x86_64__
@@ -133,7 +134,7 @@ __attribute__((target("avx"))) static void clear_upper_halves(void)
 static XXH128_hash_t digest(const void *bytes, size_t length, uint64_t seed)
 {
     XXH128_hash_t hash = XXH3_128bits_withSeed_dispatch(bytes, length, seed);
-    if (__builtin_cpu_supports("avx"))
+    if (cpu_features() & CPU_AVX)
         clear_upper_halves();
     return hash;
 }

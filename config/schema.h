@@ -50,13 +50,14 @@ struct schema {
 
 struct schema_row {
     const char *path, *help;
-    enum schema_type type;
+    enum schema_type type : 8;
     bool required, many_lines;       /* many_lines: the text may hold line breaks */
-    size_t offset, bytes;            /* of the member; see SCHEMA_AT */
-    size_t count_offset;             /* lists */
-    size_t text_offset;              /* TEXTS: where a plain text in place of the list goes; 0: refused */
+    bool in_sample;                  /* active in the sample, not commented out */
+    uint16_t offset, bytes;          /* of the member; see SCHEMA_AT */
+    uint16_t count_offset;           /* lists */
+    uint16_t text_offset;            /* TEXTS: where a plain text in place of the list goes; 0: refused */
+    int32_t unit_us;                 /* DURATION: 1 for us, 1000000 for seconds */
     double minimum, maximum;         /* of a number, a size in bytes, a time in us, a share; of a list of any length: its length */
-    int64_t unit_us;                 /* DURATION: 1 for us, 1000000 for seconds */
     const char *word;                /* INTEGER, SIZE: this word stands for 0 */
     const struct schema_choice *choices;
     const struct schema *entries;
@@ -65,7 +66,6 @@ struct schema_row {
     const char *value;               /* the default as YAML; NULL: none */
     const char *otherwise;           /* no value: what happens then, in words */
     const char *example;             /* for the sample file */
-    bool in_sample;                  /* active in the sample, not commented out */
 };
 
 #define SCHEMA_AT(type, member) .offset = offsetof(type, member), .bytes = sizeof(((type *)0)->member)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/tensor.h"
 
+#include "inference/half.h"
+
 #include <string.h>
 
 static const struct { const char *name; size_t bytes; } dtypes[DTYPE_COUNT] = {
@@ -28,7 +30,7 @@ double element_read(enum dtype dtype, const void *data, int64_t index)
 {
     switch (dtype) {
     case DTYPE_F32: return (double)((const float *)data)[index];
-    case DTYPE_F16: return (double)((const _Float16 *)data)[index];
+    case DTYPE_F16: return (double)half_to_float(((const uint16_t *)data)[index]);
     case DTYPE_I8: return ((const int8_t *)data)[index];
     case DTYPE_U8: case DTYPE_BOOL: return ((const uint8_t *)data)[index];
     case DTYPE_I16: return ((const int16_t *)data)[index];
@@ -50,7 +52,7 @@ void element_write(enum dtype dtype, void *data, int64_t index, double value)
 {
     switch (dtype) {
     case DTYPE_F32: ((float *)data)[index] = (float)value; break;
-    case DTYPE_F16: ((_Float16 *)data)[index] = (_Float16)value; break;
+    case DTYPE_F16: ((uint16_t *)data)[index] = half_from_double(value); break;
     case DTYPE_I8: ((int8_t *)data)[index] = (int8_t)real_to_integer(value, -128, 127); break;
     case DTYPE_U8: ((uint8_t *)data)[index] = (uint8_t)real_to_integer(value, 0, 255); break;
     case DTYPE_BOOL: ((uint8_t *)data)[index] = value != 0; break;

@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -31,9 +30,6 @@ int __real_MQTTPacket_send_puback(int version, int packet_id, struct paho_networ
 int __wrap_MQTTPacket_send_puback(int version, int packet_id, struct paho_network *network, const char *client_id);
 int __real_Socket_new(const char *address, size_t address_bytes, int port, int *socket, long timeout);
 int __wrap_Socket_new(const char *address, size_t address_bytes, int port, int *socket, long timeout);
-void *__wrap_mymalloc(char *file, int line, size_t bytes); /* file and line are the tracker's */
-void *__wrap_myrealloc(char *file, int line, void *memory, size_t bytes);
-void __wrap_myfree(char *file, int line, void *memory);
 
 static pthread_mutex_t routes_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct puback_route *routes;
@@ -114,22 +110,4 @@ int __wrap_Socket_new(const char *address, size_t address_bytes, int port, int *
     if (*socket > 0)
         (void)setsockopt(*socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return status;
-}
-
-void *__wrap_mymalloc(char *file, int line, size_t bytes)
-{
-    (void)file, (void)line;
-    return malloc(bytes);
-}
-
-void *__wrap_myrealloc(char *file, int line, void *memory, size_t bytes)
-{
-    (void)file, (void)line;
-    return realloc(memory, bytes);
-}
-
-void __wrap_myfree(char *file, int line, void *memory)
-{
-    (void)file, (void)line;
-    free(memory);
 }

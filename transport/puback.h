@@ -4,8 +4,7 @@
  *
  * Paho 1.3.12 calls messageArrived and then sends the PUBACK, whatever that returned. Programs are linked with
  * --wrap=MQTTPacket_send_puback: the wrapper sends nothing and only notes where the client's socket is; puback_send sends the real
- * ones later. --wrap=Socket_new sets TCP_NODELAY, which Paho has no option for. --wrap=mymalloc, myrealloc, myfree: Debian builds Paho with
- * its heap tracking, which enters each allocation into two search trees under one lock; here they are the plain functions.
+ * ones later. --wrap=Socket_new sets TCP_NODELAY, which Paho has no option for.
  * Threads: puback_send, _attach and _detach of one route are called under one lock of its owner; the wrapper runs in Paho's threads. */
 #ifndef EDDY_TRANSPORT_PUBACK_H
 #define EDDY_TRANSPORT_PUBACK_H

@@ -1,40 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/kernels/kernels.h"
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
+#include "base/cpu.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 static const struct kernels *list[7];
 
-#if defined(__x86_64__)
-/* Leaf 7, sub-leaf 1, EAX bit 4; gcc 12 has no name for it. */
-static bool has_avx_vnni(void)
-{
-    unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1) != 0;
-}
-#endif
-
 static void find_kernels(void)
 {
     int count = 0;
     list[count++] = &kernels_scalar;
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2");
-    if (avx2)
+    unsigned features = cpu_features();
+    if (features & CPU_AVX2)
         list[count++] = &kernels_avx2;
-    if (avx2 && has_avx_vnni())
+    if (features & CPU_AVX_VNNI)
         list[count++] = &kernels_avxvnni;
-    if (avx512)
+    if (features & CPU_AVX512)
         list[count++] = &kernels_avx512;
-    if (avx512 && __builtin_cpu_supports("avx512vnni"))
+    if (features & CPU_AVX512_VNNI)
         list[count++] = &kernels_avx512vnni;
 #elif defined(__aarch64__)
     list[count++] = &kernels_neon;

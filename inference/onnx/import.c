@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/onnx/import.h"
 
+#include "inference/half.h"
 #include "inference/onnx/onnx.h"
 #include "inference/operators/operators.h"
 
@@ -277,7 +278,7 @@ static enum error_code widen(struct importer *importer, struct tensor *tensor)
     if (wide == NULL)
         return error_set(importer->error, ERROR_LIMIT, "the model needs more memory than eddy allows");
     for (int64_t i = 0; i < count; i++)
-        wide[i] = (float)((const _Float16 *)tensor->data)[i];
+        wide[i] = half_to_float(((const uint16_t *)tensor->data)[i]);
     tensor->dtype = DTYPE_F32;
     tensor->data = wide;
     return ERROR_NONE;

@@ -3,6 +3,8 @@
  * Tensors of a subgraph: Tensor and QuantizationParameters of TensorFlow Lite's schema.fbs. */
 #include "inference/tflite/convert.h"
 
+#include "inference/half.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -105,7 +107,7 @@ static enum error_code widen_half(struct converter *converter, int32_t tensor, s
     if (wide == NULL)
         return fail(converter, ERROR_LIMIT, tensor, "the model needs more memory than eddy allows");
     for (int64_t i = 0; i < count; i++)
-        wide[i] = (float)((const _Float16 *)value->data)[i];
+        wide[i] = half_to_float(((const uint16_t *)value->data)[i]);
     value->data = wide;
     value->dtype = DTYPE_F32;
     return ERROR_NONE;

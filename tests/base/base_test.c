@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -160,6 +161,21 @@ static void a_hash_is_xxh64_however_its_bytes_come(void)
     }
 }
 
+static void cpu_features_are_those_that_the_compiler_finds(void)
+{
+#if defined(__x86_64__)
+    const unsigned features = cpu_features();
+    __builtin_cpu_init();
+    CHECK_INTEGER((features & CPU_AVX) != 0, __builtin_cpu_supports("avx") != 0);
+    CHECK_INTEGER((features & CPU_AVX2) != 0, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+    CHECK_INTEGER((features & CPU_AVX512) != 0, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2"));
+    CHECK_INTEGER((features & CPU_AVX512_VNNI) != 0, (features & CPU_AVX512) != 0 && __builtin_cpu_supports("avx512vnni"));
+#else
+    CHECK_INTEGER(cpu_features(), 0);
+#endif
+}
+
 int main(int count, char **arguments)
 {
     return check_main(count, arguments, (struct check_case[]){
@@ -167,5 +183,5 @@ int main(int count, char **arguments)
         CASE(an_arena_gives_zeroed_aligned_memory_up_to_its_maximum), CASE(a_queue_keeps_order_and_refuses_when_full),
         CASE(a_queue_loses_nothing_between_threads), CASE(the_wall_clock_is_written_as_rfc_3339),
         CASE(utf8_refuses_overlong_forms_surrogates_and_cut_sequences), CASE(a_replaced_file_is_whole_and_maps_back),
-        CASE(log_levels_have_names), CASE(a_hash_is_xxh64_however_its_bytes_come), {0}});
+        CASE(log_levels_have_names), CASE(a_hash_is_xxh64_however_its_bytes_come), CASE(cpu_features_are_those_that_the_compiler_finds), {0}});
 }

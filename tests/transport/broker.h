@@ -132,7 +132,10 @@ static inline void broker_stop(struct broker *broker)
     if (broker->pid <= 0)
         return;
     kill(broker->pid, SIGTERM);
-    waitpid(broker->pid, NULL, 0);
+    while (waitpid(broker->pid, NULL, WNOHANG) == 0) { /* one that has just started answers before it heeds signals, and forgets this one */
+        broker_pause_ms(20);
+        kill(broker->pid, SIGTERM);
+    }
     broker->pid = 0;
 }
 

@@ -13,6 +13,7 @@
     .section .note.GNU-stack, "", @progbits
 #endif
     .intel_syntax noprefix
+    .cfi_sections .debug_frame /* for debuggers alone: the program has no tables for unwinding */
     .altmacro
     .text
 

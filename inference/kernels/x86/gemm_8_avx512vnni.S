@@ -29,6 +29,7 @@
  * zmm(8 + 2 r + v). zmm0-7 scratch. */
 
     .intel_syntax noprefix
+    .cfi_sections .debug_frame /* for debuggers alone: the program has no tables for unwinding */
 
 #define TILE_INPUTS       0
 #define TILE_TAPS         8
