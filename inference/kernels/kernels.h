@@ -44,6 +44,32 @@ struct gemm_f32 {
     int32_t columns;
 };
 
+/* A matrix product with few columns, of rows that follow each other at a fixed distance:
+ * out[r * out_stride + c] = epilogue(bias[c] + sum over taps t, k of input[r * in_stride + distances[t] + k] * weights + residual[r * out_stride + c]).
+ * panel: vectors of narrow_columns floats: the bias, then for each tap the weights of `together` depths at a time, [column][depth], zeros
+ * beyond the last: narrow_together. A row's sum depends on nothing of the others. out and residual do not overlap; nothing is read beyond
+ * what is used. x86/narrow_f32_avx512.S knows the offsets. */
+struct narrow_f32 {
+    const float *input;
+    const int64_t *distances;   /* [taps] bytes */
+    const float *panel;
+    float *out;
+    int64_t taps, depth;
+    int64_t rows;               /* NARROW_ROWS_MIN or more */
+    int64_t in_stride, out_stride; /* floats, out_stride of residual too */
+    struct float_epilogue epilogue;
+    int32_t columns;            /* 1 .. narrow_columns */
+    const float *residual;      /* NULL: none */
+};
+
+enum { NARROW_ROWS_MIN = 8 };
+
+/* How many depths a vector of weights holds, so that few columns fill it too. */
+static inline int narrow_together(int64_t narrow_columns, int64_t columns)
+{
+    return 4 * columns <= narrow_columns ? 4 : 2 * columns <= narrow_columns ? 2 : 1;
+}
+
 /* A run of pixels of one row of a depthwise convolution whose taps all lie inside:
  * out[x * out_step + c] = epilogue(bias[c] + sum over r < rows, k < columns of
  *                                  inputs[r][x * step + k * tap_step + c] * weights[r][k * weight_step + c]). */
@@ -85,6 +111,8 @@ struct kernels {
     const struct byte_kernels *bytes; /* 8 bit: bytes.h */
 
     void (*gemm_f32)(int rows, const struct gemm_f32 *gemm); /* 1 <= rows <= kernels->rows */
+    int narrow_columns;               /* 0: has no narrow_f32 */
+    void (*narrow_f32)(const struct narrow_f32 *job);
 
     void (*depthwise_f32)(const struct depthwise_f32 *depthwise);
     void (*winograd_input)(const struct winograd_input *input);

@@ -266,6 +266,8 @@ enum error_code convolution_f32_prepare(struct operation *operation, struct aren
     const struct spatial *s = &operation->node->attributes.spatial;
     if (s->winograd != 0)
         return winograd_prepare(operation, arena, error);
+    if (narrow_convolution_fits(operation))
+        return narrow_convolution_prepare(operation, arena, error);
     struct convolution_f32 *layer = arena_allocate(arena, sizeof *layer);
     if (layer == NULL)
         return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");

@@ -8,6 +8,9 @@
 
 /* OPERATOR_CONV whose operands are f32 and whose weights and bias are constant. */
 operator_prepare_function convolution_f32_prepare;
+/* The same with few results, where narrow_convolution_fits says so. */
+operator_prepare_function narrow_convolution_prepare;
+bool narrow_convolution_fits(const struct operation *operation);
 /* The same by minimal filtering, where passes/winograd.c chose it. */
 operator_prepare_function winograd_prepare;
 /* OPERATOR_FULLY_CONNECTED of the same kind: `rows` rows of `depth` floats times weights [columns][depth]. */

@@ -97,6 +97,91 @@ static void try_gemm(const struct kernels *kernels, int try)
     arena_deinit(&arena);
 }
 
+/* Weights [columns][taps * depth] as narrow_f32 reads them. */
+static float *narrow_panel(struct arena *arena, const struct narrow_f32 *job, int width, const float *bias, const float *weights)
+{
+    int together = narrow_together(width, job->columns);
+    int64_t steps = (job->depth + together - 1) / together;
+    float *panel = arena_allocate_array(arena, (size_t)((1 + job->taps * steps) * width), sizeof *panel);
+    CHECK(panel != NULL);
+    for (int c = 0; c < job->columns; c++) {
+        panel[c * together] = bias[c];
+        for (int64_t i = 0; i < job->taps * job->depth; i++) {
+            int64_t tap = i / job->depth, k = i % job->depth;
+            panel[(1 + tap * steps + k / together) * width + c * together + k % together] = weights[c * job->taps * job->depth + i];
+        }
+    }
+    return panel;
+}
+
+/* Inputs end where the last row's last tap ends, so that a sanitizer sees what is read beyond. */
+static void try_narrow(const struct kernels *kernels, int try)
+{
+    if (kernels->narrow_columns == 0)
+        return;
+    struct arena arena;
+    arena_init(&arena, 64 << 20);
+    int columns = between(1, kernels->narrow_columns), taps = between(1, 9), depth = between(1, 40), step = between(1, 50), stride = columns + between(0, 5);
+    int rows = try < 64 ? NARROW_ROWS_MIN + try : between(NARROW_ROWS_MIN, 500), reach = 0;
+    int64_t distances[9];
+    for (int t = 0; t < taps; t++) {
+        int at = between(0, 200);
+        distances[t] = at * (int64_t)sizeof(float);
+        reach = at > reach ? at : reach;
+    }
+    const float *input = random_floats(&arena, reach + (rows - 1) * step + depth), *bias = random_floats(&arena, columns);
+    const float *weights = random_floats(&arena, columns * taps * depth);
+    float *out = random_floats(&arena, rows * stride + GUARD), *untouched = arena_allocate_array(&arena, (size_t)(rows * stride + GUARD), sizeof *out);
+    memcpy(untouched, out, (size_t)(rows * stride + GUARD) * sizeof *out);
+    struct narrow_f32 job = {.input = input, .distances = distances, .out = out, .taps = taps, .depth = depth, .rows = rows, .in_stride = step,
+                             .out_stride = stride, .epilogue = random_epilogue(), .columns = columns};
+    job.panel = narrow_panel(&arena, &job, kernels->narrow_columns, bias, weights);
+    job.residual = between(0, 1) == 1 ? random_floats(&arena, (rows - 1) * stride + columns) : NULL;
+    kernels->narrow_f32(&job);
+    for (int r = 0; r < rows; r++) {
+        for (int c = 0; c < stride; c++) {
+            if (c >= columns) {
+                CHECK(out[r * stride + c] == untouched[r * stride + c]);
+                continue;
+            }
+            double sum = (double)bias[c] + (job.residual != NULL ? (double)job.residual[r * stride + c] : 0);
+            for (int i = 0; i < taps * depth; i++)
+                sum += (double)input[r * step + distances[i / depth] / (int64_t)sizeof(float) + i % depth] * (double)weights[c * taps * depth + i];
+            CHECK_CLOSE(out[r * stride + c], finish(sum, &job.epilogue), taps * depth);
+        }
+    }
+    CHECK(memcmp(out + rows * stride, untouched + rows * stride, GUARD * sizeof *out) == 0);
+    arena_deinit(&arena);
+}
+
+/* The same rows in two runs, cut anywhere. */
+static void try_narrow_cut(const struct kernels *kernels, int try)
+{
+    enum { STEP = 3, DEPTH = 11, ROWS_MOST = 120 };
+    if (kernels->narrow_columns == 0)
+        return;
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    int columns = between(1, kernels->narrow_columns), rows = between(2 * NARROW_ROWS_MIN, ROWS_MOST), cut = between(NARROW_ROWS_MIN, rows - NARROW_ROWS_MIN);
+    float once[ROWS_MOST * 16], twice[ROWS_MOST * 16];
+    struct narrow_f32 job = {.input = random_floats(&arena, rows * STEP + DEPTH), .distances = (const int64_t[]){0}, .out = once, .taps = 1, .depth = DEPTH,
+                             .rows = rows, .in_stride = STEP, .out_stride = columns, .epilogue = random_epilogue(), .columns = columns};
+    job.panel = narrow_panel(&arena, &job, kernels->narrow_columns, random_floats(&arena, columns), random_floats(&arena, columns * DEPTH));
+    kernels->narrow_f32(&job);
+    job.out = twice;
+    job.rows = cut;
+    kernels->narrow_f32(&job);
+    job.out += cut * columns;
+    job.input += cut * STEP;
+    job.rows = rows - cut;
+    kernels->narrow_f32(&job);
+    if (memcmp(once, twice, (size_t)(rows * columns) * sizeof *once) != 0) {
+        printf("%s, try %d: %d rows of %d columns, cut at %d\n", kernels->name, try, rows, columns, cut);
+        CHECK(!"the same bits");
+    }
+    arena_deinit(&arena);
+}
+
 static void try_depthwise(const struct kernels *kernels, int try)
 {
     static const int sizes[] = {1, 2, 3, 5, 7};
@@ -149,6 +234,16 @@ static void matrix_products_are_what_they_are_defined_as(void)
     each_variant(try_gemm);
 }
 
+static void narrow_products_are_what_they_are_defined_as(void)
+{
+    each_variant(try_narrow);
+}
+
+static void narrow_products_have_the_same_bits_wherever_they_are_cut(void)
+{
+    each_variant(try_narrow_cut);
+}
+
 static void depthwise_rows_are_what_they_are_defined_as(void)
 {
     each_variant(try_depthwise);
@@ -157,5 +252,7 @@ static void depthwise_rows_are_what_they_are_defined_as(void)
 int main(int count, char **arguments)
 {
     return check_main(count, arguments,
-                      (struct check_case[]){CASE(matrix_products_are_what_they_are_defined_as), CASE(depthwise_rows_are_what_they_are_defined_as), {0}});
+                      (struct check_case[]){CASE(matrix_products_are_what_they_are_defined_as), CASE(narrow_products_are_what_they_are_defined_as),
+                                             CASE(narrow_products_have_the_same_bits_wherever_they_are_cut),
+                                             CASE(depthwise_rows_are_what_they_are_defined_as), {0}});
 }

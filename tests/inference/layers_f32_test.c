@@ -176,9 +176,10 @@ static void try_convolution(struct threads *const *pools, int try)
 {
     static const int kernels[] = {1, 1, 3, 3, 5, 2, 7};
     struct layer layer;
-    int groups = between(0, 4) == 0 ? between(2, 3) : 1, depth = between(1, between(0, 1) ? 5 : 40), columns = between(1, 70);
+    int groups = between(0, 4) == 0 ? between(2, 3) : 1, depth = between(1, between(0, 1) ? 5 : 40);
+    int columns = between(1, between(0, 1) ? 16 : 70);
     int kernel_y = kernels[between(0, 6)], kernel_x = between(0, 3) == 0 ? kernels[between(0, 6)] : kernel_y, dilation = between(0, 3) == 0 ? 2 : 1;
-    int height = between(1, 20) + (kernel_y - 1) * dilation, width = between(1, 20) + (kernel_x - 1) * dilation;
+    int height = between(1, 20) + (kernel_y - 1) * dilation, width = between(1, between(0, 2) ? 20 : 70) + (kernel_x - 1) * dilation;
     start_layer(&layer, OPERATOR_CONV, &(struct shape){.rank = 4, .dims = {between(1, 2), height, width, groups * depth}},
                 &(struct shape){.rank = 4, .dims = {groups * columns, kernel_y, kernel_x, depth}}, groups * columns);
     set_spatial(&layer.node->attributes.spatial, kernel_y, kernel_x, between(1, 2), dilation, groups);

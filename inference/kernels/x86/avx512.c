@@ -3,9 +3,11 @@
  * AVX-512 (F, BW, DQ, VL): 32 registers of 16 floats; a tile of 12 x 32. */
 #include "inference/kernels/x86/depthwise_f32_avx512.h"
 #include "inference/kernels/x86/gemm_f32_avx512.h"
+#include "inference/kernels/x86/narrow_f32_avx512.h"
 #include "inference/kernels/x86/vector_avx512.h"
 
 #define GEMM_F32 gemm_f32_avx512
+#define NARROW_F32 narrow_f32_avx512
 #define DEPTHWISE_F32 depthwise_f32_avx512
 #define VECTOR_FLOATS 16
 #define VECTOR_ROWS 12
