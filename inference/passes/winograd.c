@@ -8,14 +8,16 @@
 
 enum {
     CHANNELS_MIN = 8,
+    PANEL = 32,
     WEIGHTS_FAST = 512 << 10,     /* bytes that stay in a core's cache while the layer runs */
     WEIGHTS_SHARED = 8 << 20,     /* bytes that a cache behind it may hold; beyond: main memory */
     FOUR_WEIGHTS_MAX = 4 << 20,   /* beyond, F(4x4) would make a large model much larger for little */
 };
 
-/* Costs in multiply-accumulates: of the transforms, by tile and channel; of a byte of weights. Measured with AVX-512. */
+/* Costs in multiply-accumulates: of the transforms, by tile and channel; of a byte of weights; of beginning and ending a row of a product, in
+ * depths. Measured with AVX-512, whose products are PANEL columns wide. */
 static const double input_cost[] = {[2] = 70, [4] = 200}, output_cost[] = {[2] = 60, [4] = 160};
-static const double shared_byte_cost = 1.3, memory_byte_cost = 3.2, product_overhead = 1.1, gain_wanted = 0.85;
+static const double shared_byte_cost = 1.3, memory_byte_cost = 3.2, product_overhead = 1.1, row_depths = 12, gain_wanted = 0.85;
 
 static double weights_cost(double bytes)
 {
@@ -32,10 +34,11 @@ static double direct_cost(const int32_t *out, double depth, double columns)
     return larger((double)out[0] * out[1] * out[2] * 9 * depth * columns, weights_cost(9 * depth * columns * sizeof(float)));
 }
 
-static double tiled_cost(const int32_t *out, double depth, double columns, int tile)
+static double tiled_cost(const int32_t *out, double depth, int32_t columns, int tile)
 {
     double tiles = (double)out[0] * ((out[1] + tile - 1) / tile) * ((out[2] + tile - 1) / tile), window = (tile + 2) * (tile + 2);
-    double product = larger(window * tiles * depth * columns * product_overhead, weights_cost(window * depth * columns * sizeof(float)));
+    double wide = (columns + PANEL - 1) / PANEL * PANEL;
+    double product = larger(window * tiles * (depth + row_depths) * wide * product_overhead, weights_cost(window * depth * columns * sizeof(float)));
     return product + tiles * (depth * input_cost[tile] + columns * output_cost[tile]);
 }
 
