@@ -67,7 +67,7 @@ enum { NARROW_ROWS_MIN = 8 };
 /* How many depths a vector of weights holds, so that few columns fill it too. */
 static inline int narrow_together(int64_t narrow_columns, int64_t columns)
 {
-    return 4 * columns <= narrow_columns ? 4 : 2 * columns <= narrow_columns ? 2 : 1;
+    return 2 * columns <= narrow_columns ? 2 : 1;
 }
 
 /* A run of pixels of one row of a depthwise convolution whose taps all lie inside:

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Matrix products with few columns for AVX-512: narrow_f32_TOGETHER_avx512(const struct narrow_f32 *), TOGETHER 1, 2 or 4. kernels.h states
- * what they compute; slope and residual are their caller's.
+ * Matrix products with few columns for AVX-512: narrow_f32_TOGETHER_avx512(const struct narrow_f32 *), TOGETHER 1 or 2. kernels.h states what
+ * they compute; slope and residual are their caller's.
  *
  * A multiply-add needs a broadcast of its own here, and the core starts two of each a cycle: what counts is that nothing else is loaded. A tile
  * is 24 rows of one vector: 24 broadcasts, one load of weights and one prefetch a step. Its rows are up to three groups of eight that follow
  * each other at a fixed distance, so that seven registers reach all of them; the last group goes back to where the rows end. A vector of
- * weights holds 16 columns, or 8 at two depths, or 4 at four, then inputs are broadcast two or four at a time and the lanes are added at
- * the end.
+ * weights holds 16 columns, or 8 at two depths: then inputs are broadcast two at a time and the lanes are added at the end. (4 at four: a
+ * broadcast of 128 bits is more than a load.)
  *
- * Registers: zmm0..23 accumulators [group][row]; zmm24 weights; zmm25..28 broadcasts; zmm29 low, zmm30 high, zmm31 order of results.
+ * Registers: zmm0..23 accumulators [group][row]; zmm24 weights; zmm25, 26 broadcasts; zmm29 low, zmm30 high, zmm31 order of results.
  * rax rbx rcx: a group's first row each; rdx rbp rsi r8: 1, 3, 5, 7 rows on; rdi: weights; r9: steps left; r10: the next distance;
- * r11d: groups; r12..r14: groups without a distance; r15: the argument. k1: columns; k3: depths of this step, in every column. */
+ * r11d: groups; r12..r14: groups without a distance; r15: the argument. k1: columns; k3: even lanes. */
 #if defined(__linux__) && defined(__ELF__)
     .section .note.GNU-stack, "", @progbits
 #endif
@@ -35,16 +35,13 @@
     .set AT_ROW, 0
     .set AT_STEPS, 8        /* whole ones of a tap */
     .set AT_TAPS_END, 16
-    .set AT_REST, 24        /* k3 of the last step of a tap; 0: there is none */
-    .set FRAME, 40
+    .set FRAME, 24
     .set AHEAD, 2048        /* of the weights' stream: see gemm_f32_avx512.S */
 
     .section .rodata
     .balign 64
 pairs_of_columns:           /* [column / 2][row][2] to [row][column] */
     .quad 0, 2, 4, 6, 1, 3, 5, 7
-rows_of_columns:            /* [column][row] to [row][column] */
-    .long 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15
     .text
 
 /* what accumulator, address of each row of a group */
@@ -67,12 +64,24 @@ rows_of_columns:            /* [column][row] to [row][column] */
     vfmadd231ps zmm\accumulator, zmm24, dword ptr [\address]{1to16}
 .endm
 .macro multiply_2 accumulator, address
-    vbroadcastf32x2 zmm25{k3}{z}, qword ptr [\address]
+    vbroadcastsd zmm25, qword ptr [\address]
     vfmadd231ps zmm\accumulator, zmm24, zmm25
 .endm
-.macro multiply_4 accumulator, address
-    vbroadcastf32x4 zmm25{k3}{z}, xmmword ptr [\address]
+.macro multiply_last accumulator, address
+    vbroadcastss zmm25{k3}{z}, dword ptr [\address]
     vfmadd231ps zmm\accumulator, zmm24, zmm25
+.endm
+
+.macro multiply what
+    vmovups zmm24, [rdi]
+    prefetcht0 [rdi + AHEAD]
+    each_row \what, 0, rax
+    cmp r11d, 2
+    jb 4f
+    each_row \what, 1, rbx
+    je 4f
+    each_row \what, 2, rcx
+4:
 .endm
 
 .macro clamp accumulator
@@ -97,41 +106,14 @@ rows_of_columns:            /* [column][row] to [row][column] */
     vmovups [\next]{k1}, ymm25
 .endm
 
-/* Two rows to zmm`first`: of each column their sums over depth 0 and 2, then over 1 and 3. */
-.macro add_halves first, second
-    vunpcklps zmm25, zmm\first, zmm\second
-    vunpckhps zmm26, zmm\first, zmm\second
-    vaddps zmm\first, zmm25, zmm26
-.endm
-
-.macro finish_four first, second, third, fourth, address, next, next_but_one, last
-    add_halves \first, \second
-    add_halves \third, \fourth
-    vunpcklpd zmm25, zmm\first, zmm\third
-    vunpckhpd zmm26, zmm\first, zmm\third
-    vaddps zmm25, zmm25, zmm26
-    vpermps zmm25, zmm31, zmm25
-    clamp 25
-    vmovups [\address]{k1}, xmm25
-    vextractf32x4 xmm26, zmm25, 1
-    vmovups [\next]{k1}, xmm26
-    vextractf32x4 xmm26, zmm25, 2
-    vmovups [\next_but_one]{k1}, xmm26
-    vextractf32x4 xmm26, zmm25, 3
-    vmovups [\last]{k1}, xmm26
-.endm
-
 .macro finish group, base, together
     .if \together == 1
     each_row finish_1, \group, \base
-    .elseif \together == 2
+    .else
     finish_pair %(8 * \group), %(8 * \group + 1), <\base>, <\base + rdx>
     finish_pair %(8 * \group + 2), %(8 * \group + 3), <\base + 2 * rdx>, <\base + rbp>
     finish_pair %(8 * \group + 4), %(8 * \group + 5), <\base + 4 * rdx>, <\base + rsi>
     finish_pair %(8 * \group + 6), %(8 * \group + 7), <\base + 2 * rbp>, <\base + r8>
-    .else
-    finish_four %(8 * \group), %(8 * \group + 1), %(8 * \group + 2), %(8 * \group + 3), <\base>, <\base + rdx>, <\base + 2 * rdx>, <\base + rbp>
-    finish_four %(8 * \group + 4), %(8 * \group + 5), %(8 * \group + 6), %(8 * \group + 7), <\base + 4 * rdx>, <\base + rsi>, <\base + 2 * rbp>, <\base + r8>
     .endif
 .endm
 
@@ -180,7 +162,7 @@ rows_of_columns:            /* [column][row] to [row][column] */
     .cfi_restore \register
 .endm
 
-.macro define together, log
+.macro define together
     .globl narrow_f32_\together\()_avx512
     .hidden narrow_f32_\together\()_avx512
     .type narrow_f32_\together\()_avx512, @function
@@ -205,20 +187,11 @@ narrow_f32_\together\()_avx512:
     add rax, [r15 + DISTANCES]
     mov [rsp + AT_TAPS_END], rax
     mov rax, [r15 + DEPTH]
-    .if \together > 1
-    mov ecx, eax
-    and ecx, \together - 1
-    mov edx, -1
-    bzhi edx, edx, ecx
     .if \together == 2
-    imul edx, edx, 0x5555
+    shr rax
     vmovups zmm31, pairs_of_columns[rip]
-    .else
-    imul edx, edx, 0x1111
-    vmovups zmm31, rows_of_columns[rip]
-    .endif
-    mov [rsp + AT_REST], rdx
-    shr rax, \log
+    mov ecx, 0x5555
+    kmovw k3, ecx
     .endif
     mov [rsp + AT_STEPS], rax
     vbroadcastss zmm29, dword ptr [r15 + LOW]
@@ -241,34 +214,24 @@ narrow_f32_\together\()_avx512:
     lea rcx, [r14 + rax]
     add rax, r12
     mov r9, [rsp + AT_STEPS]
-    .if \together > 1
-    kxnorw k3, k3, k3
+    .if \together == 2
     test r9, r9
     jz 5f
     .endif
     .p2align 5
-3:  vmovups zmm24, [rdi]
-    prefetcht0 [rdi + AHEAD]
-    each_row multiply_\together, 0, rax
-    cmp r11d, 2
-    jb 4f
-    each_row multiply_\together, 1, rbx
-    je 4f
-    each_row multiply_\together, 2, rcx
-4:  add rdi, 64
+3:  multiply multiply_\together
+    add rdi, 64
     add rax, 4 * \together
     add rbx, 4 * \together
     add rcx, 4 * \together
     dec r9
     jnz 3b
 5:
-    .if \together > 1
-    kortestw k3, k3
-    jnc 6f
-    kmovw k3, [rsp + AT_REST]
-    kortestw k3, k3
-    mov r9d, 1
-    jnz 3b
+    .if \together == 2
+    test byte ptr [r15 + DEPTH], 1
+    jz 6f
+    multiply multiply_last
+    add rdi, 64
     .endif
 6:  cmp r10, [rsp + AT_TAPS_END]
     jb 2b
@@ -300,6 +263,5 @@ narrow_f32_\together\()_avx512:
     .size narrow_f32_\together\()_avx512, . - narrow_f32_\together\()_avx512
 .endm
 
-    define 1, 0
-    define 2, 1
-    define 4, 2
+    define 1
+    define 2

@@ -15,12 +15,11 @@ _Static_assert(offsetof(struct narrow_f32, input) == 0 && offsetof(struct narrow
                    offsetof(struct narrow_f32, columns) == 84 && NARROW_ROWS_MIN == 8,
                "what narrow_f32_avx512.S reads");
 
-void narrow_f32_1_avx512(const struct narrow_f32 *job), narrow_f32_2_avx512(const struct narrow_f32 *job), narrow_f32_4_avx512(const struct narrow_f32 *job);
+void narrow_f32_1_avx512(const struct narrow_f32 *job), narrow_f32_2_avx512(const struct narrow_f32 *job);
 
 static void narrow_f32_avx512(const struct narrow_f32 *job)
 {
-    int together = narrow_together(16, job->columns);
-    (together == 4 ? narrow_f32_4_avx512 : together == 2 ? narrow_f32_2_avx512 : narrow_f32_1_avx512)(job);
+    (narrow_together(16, job->columns) == 2 ? narrow_f32_2_avx512 : narrow_f32_1_avx512)(job);
 }
 
 #endif
