@@ -31,7 +31,7 @@ struct float_epilogue {
 
 /* out[r * out_stride + c] = epilogue(bias[c] + sum over taps t, k of inputs[t * KERNEL_ROWS_MAX + r][k] * weights[t * depth + k][c]
  *                                    + residual[r * out_stride + c]), c < columns.
- * panel: bias[panel_columns], then weights [taps * depth][panel_columns]. Neither rows nor residual are read beyond what is used.
+ * panel: bias[width], then weights [taps * depth][width], width: panel_width(columns). Neither rows nor residual are read beyond what is used.
  * Assembly reads this: x86/gemm_f32_avx512.S knows the offsets. */
 struct gemm_f32 {
     const float *const *inputs; /* [taps][KERNEL_ROWS_MAX] */
@@ -43,6 +43,12 @@ struct gemm_f32 {
     struct float_epilogue epilogue;
     int32_t columns;
 };
+
+/* Columns in memory of a panel of which `columns` are used: half of what others have, if they fit that. */
+static inline int64_t panel_width(int64_t panel_columns, int64_t columns)
+{
+    return 2 * columns <= panel_columns ? panel_columns / 2 : panel_columns;
+}
 
 /* A matrix product with few columns, of rows that follow each other at a fixed distance:
  * out[r * out_stride + c] = epilogue(bias[c] + sum over taps t, k of input[r * in_stride + distances[t] + k] * weights + residual[r * out_stride + c]).

@@ -16,7 +16,8 @@ enum { BLOCK = 16 }; /* a line of the source, and few enough lines of the panel 
 
 static void fill_panel(const struct panels_f32 *panels, const struct weight_layout *layout, const float *bias, int64_t first, float *panel)
 {
-    int64_t width = panels->kernels->panel_columns, count = panels->columns - first < width ? panels->columns - first : width;
+    int64_t most = panels->kernels->panel_columns, count = panels->columns - first < most ? panels->columns - first : most;
+    int64_t width = panel_width(most, count);
     for (int64_t c = 0; c < count; c++)
         panel[c] = bias != NULL ? bias[first + c] : 0;
     const float *base = layout->weights + first * layout->column_step;
@@ -43,7 +44,9 @@ enum error_code panels_f32_pack(struct panels_f32 *panels_out, const struct kern
                                 .count = count, .epilogue = panels_f32_epilogue(node)};
     size_t bytes;
     bool filled = false;
+    int64_t saved = count > 0 ? (1 + taps * depth) * (width - panel_width(width, columns - (count - 1) * width)) : 0; /* by the last panel */
     bool fits = !__builtin_mul_overflow((size_t)count, (size_t)panels.panel_floats * sizeof(float), &bytes);
+    bytes -= (size_t)saved * sizeof(float);
     float *data = fits ? packed_place(packed, arena, bytes, &filled) : NULL;
     if (data == NULL)
         return operator_fail(node, ERROR_LIMIT, error, "its weights need more memory than eddy allows");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * panels_f32.h: float weights in the order in which gemm_f32 reads them: panel by panel of kernels->panel_columns result columns, each
- * its bias, then one row of weights for each tap and depth. Columns beyond the last are zero. */
+ * panels_f32.h: float weights in the order in which gemm_f32 reads them: panel by panel of kernels->panel_columns result columns, the
+ * last of panel_width, each its bias, then one row of weights for each tap and depth. Columns beyond the last are zero. */
 #ifndef EDDY_INFERENCE_PANELS_F32_H
 #define EDDY_INFERENCE_PANELS_F32_H
 
@@ -12,7 +12,7 @@ struct panels_f32 {
     const struct kernels *kernels;
     const float *data;
     int64_t columns, taps, depth;
-    int64_t panel_floats, count;
+    int64_t panel_floats, count; /* panel_floats: from one panel to the next */
     struct float_epilogue epilogue;
 };
 

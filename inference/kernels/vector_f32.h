@@ -90,12 +90,12 @@ INLINE void gemm_tile(const int rows, const int vectors, const struct gemm_f32 *
         for (int v = 0; v < vectors; v++)
             sums[r][v] = load(gemm->panel + v * VECTOR_FLOATS);
     }
-    const float *weights = gemm->panel + PANEL;
+    const float *weights = gemm->panel + vectors * VECTOR_FLOATS;
     for (int64_t t = 0; t < gemm->taps; t++) {
         const float *rows_at[VECTOR_ROWS];
         for (int r = 0; r < rows; r++)
             rows_at[r] = gemm->inputs[t * KERNEL_ROWS_MAX + r];
-        for (int64_t k = 0; k < gemm->depth; k++, weights += PANEL) {
+        for (int64_t k = 0; k < gemm->depth; k++, weights += vectors * VECTOR_FLOATS) {
             floats w[2];
             for (int v = 0; v < vectors; v++)
                 w[v] = load(weights + v * VECTOR_FLOATS);

@@ -67,8 +67,8 @@ static void try_gemm(const struct kernels *kernels, int try)
 {
     struct arena arena;
     arena_init(&arena, 64 << 20);
-    int width = kernels->panel_columns, rows = between(1, kernels->rows), columns = between(1, width), taps = between(1, 9), depth = between(1, 70);
-    int stride = columns + between(0, 5);
+    int rows = between(1, kernels->rows), columns = between(1, kernels->panel_columns), taps = between(1, 9), depth = between(1, 70);
+    int width = (int)panel_width(kernels->panel_columns, columns), stride = columns + between(0, 5);
     const float **inputs = arena_allocate_array(&arena, (size_t)(taps * KERNEL_ROWS_MAX), sizeof *inputs);
     for (int i = 0; i < taps * KERNEL_ROWS_MAX; i++)
         inputs[i] = i % KERNEL_ROWS_MAX < rows ? random_floats(&arena, depth) : NULL;

@@ -16,12 +16,13 @@ enum { COLUMNS = 8, ROWS = 4 };
 
 static void gemm_f32(int rows, const struct gemm_f32 *gemm)
 {
+    int64_t width = panel_width(COLUMNS, gemm->columns);
     for (int r = 0; r < rows; r++) {
         for (int c = 0; c < gemm->columns; c++) {
             float sum = gemm->panel[c];
             for (int64_t t = 0; t < gemm->taps; t++) {
                 for (int64_t k = 0; k < gemm->depth; k++)
-                    sum += gemm->inputs[t * KERNEL_ROWS_MAX + r][k] * gemm->panel[(1 + t * gemm->depth + k) * COLUMNS + c];
+                    sum += gemm->inputs[t * KERNEL_ROWS_MAX + r][k] * gemm->panel[(1 + t * gemm->depth + k) * width + c];
             }
             if (gemm->residual != NULL)
                 sum += gemm->residual[r * gemm->out_stride + c];

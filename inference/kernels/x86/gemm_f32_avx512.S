@@ -114,8 +114,8 @@
 
 /* One step over depth into accumulator set `set`; weights and inputs lie `set` steps further on. */
 .macro step rows, vectors, set
-    load_weights 24, %(128 * \set)
-    fetch %(128 * \set + AHEAD)
+    load_weights 24, %(64 * \vectors * \set)
+    fetch %(64 * \vectors * \set + AHEAD)
     .if \vectors == 2
     load_weights 25, %(128 * \set + 64)
     fetch %(128 * \set + 64 + AHEAD)
@@ -229,7 +229,7 @@ gemm_f32_\rows\()x\vectors\()_avx512:
     clear %row_
     .set row_, row_ + 1
     .endr
-    add rdi, 128
+    add rdi, 64 * \vectors
 
 1:  /* taps */
     mov r14, [rsp + AT_INPUTS]
@@ -241,7 +241,7 @@ gemm_f32_\rows\()x\vectors\()_avx512:
     je 3f
     .p2align 5
 2:  steps \rows, \vectors, \sets
-    add rdi, 128 * \sets
+    add rdi, 64 * \vectors * \sets
     add r14, 4 * \sets
     cmp r14, [rsp + AT_WHOLE]
     jb 2b
@@ -250,7 +250,7 @@ gemm_f32_\rows\()x\vectors\()_avx512:
     cmp r14, [rsp + AT_DEPTH]
     jae 5f
 4:  step \rows, \vectors, 0
-    add rdi, 128
+    add rdi, 64 * \vectors
     add r14, 4
     cmp r14, [rsp + AT_DEPTH]
     jb 4b
