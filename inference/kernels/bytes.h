@@ -86,9 +86,10 @@ struct byte_add {
     int32_t a_multiplier, a_shift, b_multiplier, b_shift, out_multiplier, out_shift;
     int32_t sign_b;                      /* -1: b is subtracted */
     uint8_t a_flip, b_flip, out_flip;
-    /* out = round(a * a_factor + b * b_factor + offset) in f32, fused and to even: taken where `linear`, which the caller has proved for all
-     * 65,536 pairs */
-    float a_factor, b_factor, offset;
+    /* Taken where `linear`, which the caller has proved for all 65,536 pairs: with a factor of 30 bits for each input, in two digits,
+     * ((start + a * a_lower + b * b_lower) >> 15) + a * a_upper + b * b_upper, >> shift, + whole is the result before it is clamped. */
+    int16_t a_lower, b_lower, a_upper, b_upper; /* lower: 0 .. 2^15 - 1 */
+    int32_t start, whole, shift;                /* start: 0 .. 2^(15 + shift) - 1, shift <= 14 */
     bool linear;
 };
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sum or difference of two byte tensors of the same shape (residual connections), with the kernels of kernels/bytes.h. Where the set has a
- * linear path, each layer tries it on all pairs of bytes once: taken only where every result is the same. */
+ * Sum or difference of two byte tensors, with the kernels of kernels/bytes.h. Where the set has a linear path, each layer tries it on all pairs
+ * of bytes once: taken only where every result is the same. */
 #include "inference/kernels/bytes.h"
 #include "inference/kernels/fixed_point.h"
 #include "inference/operators/families.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { PART_BYTES = 32 << 10 }; /* about 2 us */
@@ -26,41 +27,46 @@ static void add_8_parts(const struct operation *operation, void *const *data, vo
     layer->kernels->add(a + at, b + at, out + at, end - at, &layer->add);
 }
 
-static bool is_linear(const struct add_8 *layer, const uint8_t *expected)
+static bool is_linear(const struct byte_kernels *kernels, const struct byte_add *add)
 {
-    uint8_t a[256], b[256], seen[256];
+    struct byte_add exact = *add;
+    uint8_t a[256], b[256], expected[256], seen[256];
+    exact.linear = false;
     for (int i = 0; i < 256; i++)
         b[i] = (uint8_t)i;
     for (int i = 0; i < 256; i++) {
         memset(a, i, sizeof a);
-        layer->kernels->add(a, b, seen, 256, &layer->add);
-        if (memcmp(seen, expected + i * 256, 256) != 0)
+        kernels->add(a, b, expected, 256, &exact);
+        kernels->add(a, b, seen, 256, add);
+        if (memcmp(seen, expected, 256) != 0)
             return false;
     }
     return true;
 }
 
-/* Ties and results next to them may fall on the other side in f32: a nudge can bring all of them to the side where they belong. */
-static void try_linear(struct add_8 *layer, const struct value *a, const struct value *b, const struct value *out, uint8_t *expected)
+/* The definition rounds in several steps, which moves a result next to a tie now and then; a nudge can bring all of them to the right side. */
+static void try_linear(const struct byte_kernels *kernels, struct byte_add *add)
 {
-    static const double nudges[] = {0, 0x1p-12, -0x1p-12, 0x1p-15, -0x1p-15, 0x1p-16, -0x1p-16};
-    struct byte_add *add = &layer->add;
-    uint8_t bytes[256];
-    for (int i = 0; i < 256; i++)
-        bytes[i] = (uint8_t)i;
-    for (int i = 0; i < 256; i++) {
-        uint8_t same[256];
-        memset(same, i, sizeof same);
-        layer->kernels->add(same, bytes, expected + i * 256, 256, add);
-    }
-    double a_factor = (double)a->quantization.scale[0] / (double)out->quantization.scale[0];
-    double b_factor = add->sign_b * (double)b->quantization.scale[0] / (double)out->quantization.scale[0];
-    add->a_factor = (float)a_factor;
-    add->b_factor = (float)b_factor;
+    static const double nudges[] = {0, 0x1p-20, -0x1p-20, 0x1p-18, -0x1p-18, 0x1p-16, -0x1p-16};
+    double twice_max = ldexp(add->out_multiplier, add->out_shift - 31 + 20);
+    double a_factor = twice_max * ldexp(add->a_multiplier, add->a_shift - 31), b_factor = add->sign_b * twice_max * ldexp(add->b_multiplier, add->b_shift - 31);
+    double larger = fmax(fabs(a_factor), fabs(b_factor));
+    if (larger > 64)
+        return;
+    add->shift = 14;
+    while (ldexp(larger, add->shift) > INT16_MAX - 1)
+        add->shift--;
+    int64_t a = llround(ldexp(a_factor, add->shift + 15)), b = llround(ldexp(b_factor, add->shift + 15)), digit = 1 << 15;
+    add->a_upper = (int16_t)(a >> 15);
+    add->a_lower = (int16_t)(a & (digit - 1));
+    add->b_upper = (int16_t)(b >> 15);
+    add->b_lower = (int16_t)(b & (digit - 1));
     add->linear = true;
     for (size_t i = 0; i < sizeof nudges / sizeof nudges[0]; i++) {
-        add->offset = (float)(add->out_zero - add->a_zero * a_factor - add->b_zero * b_factor + nudges[i]);
-        if (is_linear(layer, expected))
+        double offset = add->out_zero + 0.5 - add->a_zero * a_factor - add->b_zero * b_factor + nudges[i];
+        add->whole = (int32_t)floor(offset);
+        add->start = (int32_t)ldexp(offset - add->whole, add->shift + 15);
+        if (is_linear(kernels, add))
             return;
     }
     add->linear = false;
@@ -104,14 +110,13 @@ enum error_code add_8_prepare(struct operation *operation, struct arena *arena, 
 {
     const struct value *a = operation_input(operation, 0), *b = operation_input(operation, 1), *out = operation_output(operation, 0);
     struct add_8 *layer = arena_allocate(arena, sizeof *layer);
-    uint8_t *expected = operation->kernels->bytes->adds_linear ? arena_allocate(arena, 1 << 16) : NULL;
-    if (layer == NULL || (expected == NULL && operation->kernels->bytes->adds_linear))
+    if (layer == NULL)
         return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");
     layer->kernels = operation->kernels->bytes;
     layer->count = shape_elements(&out->shape);
     fill_add(operation->node, a, b, out, &layer->add);
-    if (expected != NULL)
-        try_linear(layer, a, b, out, expected);
+    if (layer->kernels->adds_linear)
+        try_linear(layer->kernels, &layer->add);
     operation->prepared = layer;
     operation->parts = (layer->count + PART_BYTES - 1) / PART_BYTES;
     operation->execute_parts = add_8_parts;

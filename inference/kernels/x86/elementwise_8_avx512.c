@@ -123,39 +123,71 @@ INLINE __m512i add_exactly(__m128i a, __m128i b, const struct byte_add *add)
     return multiply_right(sum, add->out_multiplier, -add->out_shift);
 }
 
-INLINE __m512i add_linearly(__m128i a, __m128i b, __m512 a_factor, __m512 b_factor, __m512 offset)
+static void add_blocks(const uint8_t *a, const uint8_t *b, uint8_t *out, int64_t count, const struct byte_add *add)
 {
-    __m512 x = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(a)), y = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(b));
-    return _mm512_cvtps_epi32(_mm512_fmadd_ps(x, a_factor, _mm512_fmadd_ps(y, b_factor, offset)));
-}
-
-INLINE void add_blocks(const uint8_t *a, const uint8_t *b, uint8_t *out, int64_t count, const struct byte_add *add, const bool linear)
-{
-    __m512 a_factor = _mm512_set1_ps(add->a_factor), b_factor = _mm512_set1_ps(add->b_factor), offset = _mm512_set1_ps(add->offset);
     __m512i a_flip = _mm512_set1_epi8((char)add->a_flip), b_flip = _mm512_set1_epi8((char)add->b_flip), out_flip = _mm512_set1_epi8((char)add->out_flip);
     __m512i low = _mm512_set1_epi8((char)add->low), high = _mm512_set1_epi8((char)add->high);
-    __m512i zero = _mm512_set1_epi16((short)(linear ? 0 : add->out_zero)), order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i zero = _mm512_set1_epi16((short)add->out_zero), order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     for (int64_t i = 0; i < count; i += 64) {
         __mmask64 mask = rest_mask(count - i);
         __m512i x = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, a + i), a_flip), y = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, b + i), b_flip);
         __m128i xs[4] = {_mm512_castsi512_si128(x), _mm512_extracti32x4_epi32(x, 1), _mm512_extracti32x4_epi32(x, 2), _mm512_extracti32x4_epi32(x, 3)};
         __m128i ys[4] = {_mm512_castsi512_si128(y), _mm512_extracti32x4_epi32(y, 1), _mm512_extracti32x4_epi32(y, 2), _mm512_extracti32x4_epi32(y, 3)};
         __m512i v[4];
-#pragma GCC unroll 4
         for (int k = 0; k < 4; k++)
-            v[k] = linear ? add_linearly(xs[k], ys[k], a_factor, b_factor, offset) : add_exactly(xs[k], ys[k], add);
+            v[k] = add_exactly(xs[k], ys[k], add);
         __m512i bytes = _mm512_packus_epi16(_mm512_adds_epi16(_mm512_packs_epi32(v[0], v[1]), zero), _mm512_adds_epi16(_mm512_packs_epi32(v[2], v[3]), zero));
         bytes = _mm512_xor_si512(_mm512_min_epu8(_mm512_max_epu8(bytes, low), high), out_flip);
         _mm512_mask_storeu_epi8(out + i, mask, _mm512_permutexvar_epi32(order, bytes));
     }
 }
 
+/* Two i16 beside each other, for _mm512_dpwssd_epi32. */
+static __m512i pair(int16_t first, int16_t second)
+{
+    return _mm512_set1_epi32((int32_t)((uint32_t)(uint16_t)second << 16 | (uint16_t)first));
+}
+
+struct linear {
+    __m512i lower, upper, start, a_flip, b_flip, out_flip, low, high, whole;
+    __m128i shift;
+};
+
+INLINE __m512i add_linearly(__m512i a, __m512i b, const struct linear *l)
+{
+    __m512i x = _mm512_xor_si512(a, l->a_flip), y = _mm512_xor_si512(b, l->b_flip), none = _mm512_setzero_si512(), v[4];
+    __m512i xs[2] = {_mm512_unpacklo_epi8(x, none), _mm512_unpackhi_epi8(x, none)}, ys[2] = {_mm512_unpacklo_epi8(y, none), _mm512_unpackhi_epi8(y, none)};
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++) {
+        __m512i both = k % 2 == 0 ? _mm512_unpacklo_epi16(xs[k / 2], ys[k / 2]) : _mm512_unpackhi_epi16(xs[k / 2], ys[k / 2]);
+        v[k] = _mm512_sra_epi32(_mm512_dpwssd_epi32(_mm512_srai_epi32(_mm512_dpwssd_epi32(l->start, both, l->lower), 15), both, l->upper), l->shift);
+    }
+    __m512i words[2] = {_mm512_adds_epi16(_mm512_packs_epi32(v[0], v[1]), l->whole), _mm512_adds_epi16(_mm512_packs_epi32(v[2], v[3]), l->whole)};
+    return _mm512_xor_si512(_mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(words[0], words[1]), l->low), l->high), l->out_flip);
+}
+
+static void add_blocks_linearly(const uint8_t *a, const uint8_t *b, uint8_t *out, int64_t count, const struct byte_add *add)
+{
+    const struct linear linear = {
+        .lower = pair(add->a_lower, add->b_lower), .upper = pair(add->a_upper, add->b_upper), .start = _mm512_set1_epi32(add->start),
+        .a_flip = _mm512_set1_epi8((char)add->a_flip), .b_flip = _mm512_set1_epi8((char)add->b_flip), .out_flip = _mm512_set1_epi8((char)add->out_flip),
+        .low = _mm512_set1_epi8((char)add->low), .high = _mm512_set1_epi8((char)add->high), .whole = _mm512_set1_epi16((int16_t)add->whole),
+        .shift = _mm_cvtsi32_si128(add->shift)};
+    int64_t i = 0;
+    for (; i + 64 <= count; i += 64)
+        _mm512_storeu_si512(out + i, add_linearly(_mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i), &linear));
+    if (i < count) {
+        __mmask64 mask = rest_mask(count - i);
+        _mm512_mask_storeu_epi8(out + i, mask, add_linearly(_mm512_maskz_loadu_epi8(mask, a + i), _mm512_maskz_loadu_epi8(mask, b + i), &linear));
+    }
+}
+
 void avx512_add(const uint8_t *a, const uint8_t *b, uint8_t *out, int64_t count, const struct byte_add *add)
 {
     if (add->linear) {
-        add_blocks(a, b, out, count, add, true);
+        add_blocks_linearly(a, b, out, count, add);
     } else if (add->a_shift <= 0 && add->b_shift <= 0 && add->out_shift <= 0) {
-        add_blocks(a, b, out, count, add, false);
+        add_blocks(a, b, out, count, add);
     } else {
         for (int64_t i = 0; i < count; i++)
             out[i] = byte_add_result(add, a[i], b[i]);

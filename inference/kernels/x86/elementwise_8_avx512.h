@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * elementwise_8_avx512.h: bytes.h's pooling, transposition and addition with AVX-512, with or without VNNI. */
+ * elementwise_8_avx512.h: bytes.h's pooling, transposition and addition with AVX-512; addition with VNNI too. */
 #ifndef EDDY_INFERENCE_ELEMENTWISE_8_AVX512_H
 #define EDDY_INFERENCE_ELEMENTWISE_8_AVX512_H
 
