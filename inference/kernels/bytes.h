@@ -60,7 +60,7 @@ struct byte_tile {
  * points to the input of result 0 of line r under tap j of group g; lines are dense, so result i reads [i]. */
 struct byte_depthwise {
     const void *packed;
-    int lines, groups, quad_step;        /* lines <= BYTE_LINES_MAX */
+    int lines, groups, quad_step;        /* lines: 1, 2 or BYTE_LINES_MAX */
     int quad_taps;                       /* of each group: the weights of those behind are zero */
     int sets;                            /* 2: weights of nine bits, as the sum of two sets of i8 */
     int64_t length, channels;

@@ -11,6 +11,12 @@
 
 enum { STRIDE_MAX = 16, NINE_BITS_MAX = 254, PARTS_WANTED = 16, PART_MACS_MIN = 250000 /* about 2 us */, COPY_MACS = 4 /* of an input */ };
 
+/* Of a padded row: every stride-th pixel. Those from `first` to `last - 1` come from the image. */
+struct phase {
+    int64_t start;                    /* in pixels of the row as it lies in memory */
+    int32_t count, first, last;
+};
+
 struct depthwise_8 {
     const struct byte_kernels *kernels;
     struct byte_depthwise call;       /* what all calls have in common */
@@ -20,53 +26,49 @@ struct depthwise_8 {
     int32_t height, width, out_height, out_width, batch;
     int32_t row_pixels, ring_rows, lines;
     int64_t blocks;                   /* of an image: what threads share */
-    int64_t phase_pixel[STRIDE_MAX];  /* where a phase begins in a padded row, in pixels */
+    struct phase phases[STRIDE_MAX];
+    int64_t quad_distance[4];         /* by_row: of the taps of a kernel row */
     size_t row_bytes, quads_bytes;
     const uint8_t *padding;           /* a padded row of zero points */
     bool by_row;                      /* a group is a kernel row */
     uint8_t flip, zero;               /* zero: in u8 form */
 };
 
-static int32_t phase_pixels(const struct depthwise_8 *depthwise, int phase)
+static struct phase plan_phase(const struct depthwise_8 *depthwise, int32_t phase, int64_t start)
 {
-    return (depthwise->row_pixels - phase + depthwise->spatial.stride[1] - 1) / depthwise->spatial.stride[1];
-}
-
-/* The pixels of a phase that come from the image: first .. last - 1. */
-static void image_pixels(const struct depthwise_8 *depthwise, int phase, int32_t *first, int32_t *last)
-{
-    int32_t stride = depthwise->spatial.stride[1], pad = depthwise->spatial.pad[1], count = phase_pixels(depthwise, phase);
-    *first = pad > phase ? (pad - phase + stride - 1) / stride : 0;
+    int32_t stride = depthwise->spatial.stride[1], pad = depthwise->spatial.pad[1], count = (depthwise->row_pixels - phase + stride - 1) / stride;
+    int32_t first = pad > phase ? (pad - phase + stride - 1) / stride : 0;
     int32_t end = depthwise->width + pad - phase; /* pixels of the padded row that lie left of the image's end, from this phase on */
-    *last = end <= 0 ? 0 : (end + stride - 1) / stride;
-    *first = *first < count ? *first : count;
-    *last = *last < *first ? *first : *last < count ? *last : count;
+    int32_t last = end <= 0 ? 0 : (end + stride - 1) / stride;
+    first = first < count ? first : count;
+    last = last < first ? first : last < count ? last : count;
+    return (struct phase){start, count, first, last};
 }
 
 static void copy_row(const struct depthwise_8 *depthwise, const uint8_t *row, uint8_t *target)
 {
     int64_t channels = depthwise->channels, stride = depthwise->spatial.stride[1];
-    for (int phase = 0; phase < stride; phase++) {
-        int32_t first, last;
-        image_pixels(depthwise, phase, &first, &last);
-        uint8_t *pixels = target + (depthwise->phase_pixel[phase] + first) * channels;
-        const uint8_t *source = row + (phase + first * stride - depthwise->spatial.pad[1]) * channels;
+    for (int p = 0; p < stride; p++) {
+        const struct phase *phase = &depthwise->phases[p];
+        uint8_t *pixels = target + (phase->start + phase->first) * channels;
+        const uint8_t *source = row + (p + phase->first * stride - depthwise->spatial.pad[1]) * channels;
+        int64_t count = phase->last - phase->first;
         if (stride == 1)
-            depthwise->kernels->copy(pixels, source, 1, (last - first) * channels, 0, depthwise->flip);
+            depthwise->kernels->copy(pixels, source, 1, count * channels, 0, depthwise->flip);
         else
-            depthwise->kernels->copy(pixels, source, last - first, channels, stride * channels, depthwise->flip);
+            depthwise->kernels->copy(pixels, source, count, channels, stride * channels, depthwise->flip);
     }
 }
 
 static void pad_ring(const struct depthwise_8 *depthwise, uint8_t *ring)
 {
+    int64_t channels = depthwise->channels;
     for (int32_t row = 0; row < depthwise->ring_rows; row++, ring += depthwise->row_bytes) {
-        for (int phase = 0; phase < depthwise->spatial.stride[1]; phase++) {
-            int32_t first, last, count = phase_pixels(depthwise, phase);
-            image_pixels(depthwise, phase, &first, &last);
-            uint8_t *pixels = ring + depthwise->phase_pixel[phase] * depthwise->channels;
-            memset(pixels, depthwise->zero, (size_t)(first * depthwise->channels));
-            memset(pixels + last * depthwise->channels, depthwise->zero, (size_t)((count - last) * depthwise->channels));
+        for (int p = 0; p < depthwise->spatial.stride[1]; p++) {
+            const struct phase *phase = &depthwise->phases[p];
+            uint8_t *pixels = ring + phase->start * channels;
+            memset(pixels, depthwise->zero, (size_t)(phase->first * channels));
+            memset(pixels + phase->last * channels, depthwise->zero, (size_t)((phase->count - phase->last) * channels));
         }
     }
 }
@@ -77,10 +79,11 @@ static const uint8_t *padded_row(const struct depthwise_8 *depthwise, const uint
     return y < 0 || y >= depthwise->height ? depthwise->padding : ring + (size_t)(y % depthwise->ring_rows) * depthwise->row_bytes;
 }
 
-static const uint8_t *tap_in_row(const struct depthwise_8 *depthwise, const uint8_t *row, int32_t kx)
+/* From the start of a padded row. */
+static int64_t tap_distance(const struct depthwise_8 *depthwise, int32_t kx)
 {
     int32_t at = kx * depthwise->spatial.dilation[1], stride = depthwise->spatial.stride[1];
-    return row + (depthwise->phase_pixel[at % stride] + at / stride) * depthwise->channels;
+    return (depthwise->phases[at % stride].start + at / stride) * depthwise->channels;
 }
 
 static void point_quads(const struct depthwise_8 *depthwise, const uint8_t *ring, int32_t out_y, int lines, const uint8_t **quads)
@@ -89,10 +92,14 @@ static void point_quads(const struct depthwise_8 *depthwise, const uint8_t *ring
     int32_t top = out_y * s->stride[0] - s->pad[0];
     if (depthwise->by_row) {
         int32_t rows = (lines - 1) * s->stride[0] + s->kernel[0];
-        for (int32_t i = 0; i < rows; i++) {
-            const uint8_t *row = padded_row(depthwise, ring, top + i);
+        const uint8_t *next = padded_row(depthwise, ring, top > 0 ? top : 0), *end = ring + (size_t)depthwise->ring_rows * depthwise->row_bytes;
+        for (int32_t y = top; y < top + rows; y++) {
+            bool inside = y >= 0 && y < depthwise->height;
+            const uint8_t *row = inside ? next : depthwise->padding;
             for (int32_t j = 0; j < 4; j++)
-                *quads++ = tap_in_row(depthwise, row, j < s->kernel[1] ? j : s->kernel[1] - 1);
+                *quads++ = row + depthwise->quad_distance[j];
+            next += inside ? depthwise->row_bytes : 0;
+            next = next == end ? ring : next;
         }
         return;
     }
@@ -100,7 +107,7 @@ static void point_quads(const struct depthwise_8 *depthwise, const uint8_t *ring
         for (int32_t t = 0; t < 4 * depthwise->call.groups; t++) {
             int32_t tap = t < depthwise->taps ? t : (int32_t)depthwise->taps - 1;
             const uint8_t *row = padded_row(depthwise, ring, top + line * s->stride[0] + tap / s->kernel[1] * s->dilation[0]);
-            *quads++ = tap_in_row(depthwise, row, tap % s->kernel[1]);
+            *quads++ = row + tap_distance(depthwise, tap % s->kernel[1]);
         }
     }
 }
@@ -113,14 +120,13 @@ static void run_lines(const struct depthwise_8 *depthwise, const uint8_t *image,
     uint8_t *ring = (uint8_t *)scratch + depthwise->quads_bytes;
     int64_t in_row = depthwise->width * depthwise->channels, out_row = depthwise->out_width * depthwise->channels;
     struct byte_depthwise call = depthwise->call;
-    int32_t blocks = (last - first + depthwise->lines - 1) / depthwise->lines;
     int32_t next = first * s->stride[0] - s->pad[0];
     call.quads = quads;
     call.results = &depthwise->results;
     next = next < 0 ? 0 : next;
     pad_ring(depthwise, ring);
-    for (int32_t block = 0; block < blocks; block++, first += call.lines) {
-        call.lines = (last - first) / (blocks - block);
+    for (; first < last; first += call.lines) {
+        call.lines = last - first >= depthwise->lines ? depthwise->lines : last - first >= 2 ? 2 : 1;
         int32_t end = (first + call.lines - 1) * s->stride[0] - s->pad[0] + (s->kernel[0] - 1) * s->dilation[0] + 1;
         for (; next < end && next < depthwise->height; next++)
             copy_row(depthwise, image + next * in_row, ring + (size_t)(next % depthwise->ring_rows) * depthwise->row_bytes);
@@ -167,15 +173,17 @@ static enum error_code plan_rows(struct operation *operation, struct depthwise_8
     depthwise->row_pixels = (depthwise->out_width - 1) * s->stride[1] + (s->kernel[1] - 1) * s->dilation[1] + 1;
     int64_t pixel = 0;
     for (int phase = 0; phase < s->stride[1]; phase++) {
-        depthwise->phase_pixel[phase] = pixel;
-        pixel += phase_pixels(depthwise, phase);
+        depthwise->phases[phase] = plan_phase(depthwise, phase, pixel);
+        pixel += depthwise->phases[phase].count;
     }
     depthwise->row_bytes = align((size_t)(pixel * depthwise->channels) + KERNEL_OVERREAD_BYTES);
+    for (int32_t j = 0; j < 4; j++)
+        depthwise->quad_distance[j] = tap_distance(depthwise, j < s->kernel[1] ? j : s->kernel[1] - 1);
     depthwise->by_row = s->kernel[1] <= 4 && s->dilation[0] == 1;
     depthwise->call.groups = depthwise->by_row ? s->kernel[0] : (int)(depthwise->taps + 3) / 4;
     depthwise->call.quad_taps = depthwise->by_row ? s->kernel[1] : 4;
     depthwise->call.quad_step = depthwise->by_row ? s->stride[0] : depthwise->call.groups;
-    depthwise->lines = depthwise->by_row && s->stride[0] == 1 ? BYTE_LINES_MAX : 1;
+    depthwise->lines = depthwise->by_row && s->stride[0] <= 2 ? BYTE_LINES_MAX : 1;
     depthwise->ring_rows = (depthwise->lines - 1) * s->stride[0] + (s->kernel[0] - 1) * s->dilation[0] + 1;
     int64_t quads = depthwise->by_row ? (depthwise->lines - 1) * s->stride[0] + s->kernel[0] : depthwise->call.groups;
     depthwise->quads_bytes = align((size_t)quads * 4 * sizeof(void *));

@@ -88,17 +88,39 @@ static void gemm(struct byte_tile *tile)
         run(tile);
 }
 
+/* Every second pixel of 8, 16 or 32 bytes, as many as there are whole vectors of them; how many. */
+static int64_t copy_alternate(uint8_t *target, const uint8_t *source, int64_t pixels, int64_t bytes, __m512i flips)
+{
+    static const int64_t orders[3][8] = {{0, 2, 4, 6, 8, 10, 12, 14}, {0, 1, 4, 5, 8, 9, 12, 13}, {0, 1, 2, 3, 8, 9, 10, 11}};
+    __m512i places = _mm512_loadu_si512(orders[bytes / 16]);
+    int64_t each = 64 / bytes, p = 0;
+    for (; p + each <= pixels; p += each, target += 64, source += 128) {
+        __m512i both = _mm512_permutex2var_epi64(_mm512_loadu_si512(source), places, _mm512_loadu_si512(source + 64));
+        _mm512_storeu_si512(target, _mm512_xor_si512(both, flips));
+    }
+    return p;
+}
+
 /* Whole vectors as long as what they write too much belongs to pixels that are still to come; only the last pixels end exactly. */
 static void copy(uint8_t *target, const uint8_t *source, int64_t pixels, int64_t bytes, int64_t step, uint8_t flip)
 {
     __m512i flips = _mm512_set1_epi8((char)flip);
     __mmask64 rest = (1ull << (bytes % 64)) - 1;
-    int64_t whole = (bytes + 63) / 64 * 64, exact = bytes > 0 ? (whole + bytes - 1) / bytes : 1;
-    for (int64_t p = 0; p < pixels; p++, target += bytes, source += step) {
-        int64_t i = 0;
-        for (int64_t end = p < pixels - exact ? whole : bytes - bytes % 64; i < end; i += 64)
+    int64_t p = 0, whole = (bytes + 63) / 64 * 64, last_whole = bytes > 0 ? pixels - (whole - 1) / bytes : 0;
+    if (step == 2 * bytes && (bytes == 8 || bytes == 16 || bytes == 32)) {
+        p = copy_alternate(target, source, pixels, bytes, flips);
+        target += p * bytes;
+        source += p * step;
+    }
+    for (; p < last_whole; p++, target += bytes, source += step) {
+        for (int64_t i = 0; i < bytes; i += 64)
             _mm512_storeu_si512(target + i, _mm512_xor_si512(_mm512_loadu_si512(source + i), flips));
-        if (rest != 0 && p >= pixels - exact)
+    }
+    for (; p < pixels; p++, target += bytes, source += step) {
+        int64_t i = 0;
+        for (; i + 64 <= bytes; i += 64)
+            _mm512_storeu_si512(target + i, _mm512_xor_si512(_mm512_loadu_si512(source + i), flips));
+        if (rest != 0)
             _mm512_mask_storeu_epi8(target + i, rest, _mm512_xor_si512(_mm512_maskz_loadu_epi8(rest, source + i), flips));
     }
 }

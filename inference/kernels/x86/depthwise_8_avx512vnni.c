@@ -151,26 +151,27 @@ INLINE void start_lines(__m512i sums[][4], const int lines, const struct vnni_he
     }
 }
 
-/* 64 results of `lines` lines of a kernel of three groups of up to three taps; each interleaved input line serves up to three of them. */
-INLINE void chunk_of_three(const struct byte_depthwise *call, const int lines, const bool positive, const int sets, const char *block,
+/* 64 results of `lines` lines, `step` input lines apart, of a kernel of three groups of up to three taps; each interleaved input line serves
+ * up to three of them. */
+INLINE void chunk_of_three(const struct byte_depthwise *call, const int lines, const int step, const bool positive, const int sets, const char *block,
                            const struct finish *finish, int64_t at, __mmask64 mask)
 {
     const struct vnni_header *headers = (const struct vnni_header *)(const void *)block;
     const char *weights = block + 4 * sizeof *headers;
     __m512i sums[BYTE_LINES_MAX][4];
     start_lines(sums, lines, headers);
-#pragma GCC unroll 6
-    for (int i = 0; i < lines + 2; i++) {
+#pragma GCC unroll 9
+    for (int i = 0; i < (lines - 1) * step + 3; i++) {
         __m512i four[4];
         interleave(call->quads + 4 * i, at, true, four);
 #pragma GCC unroll 3
         for (int k = 0; k < 3; k++) {
-            if (i - k < 0 || i - k >= lines)
+            int r = (i - k) / step;
+            if (i < k || (i - k) % step != 0 || r >= lines)
                 continue;
 #pragma GCC unroll 8
             for (int n = 0; n < 4 * sets; n++)
-                sums[i - k][n % 4] =
-                    _mm512_dpbusd_epi32(sums[i - k][n % 4], four[n % 4], _mm512_loadu_si512(weights + (n / 4 * 3 + k) * 256 + n % 4 * 64));
+                sums[r][n % 4] = _mm512_dpbusd_epi32(sums[r][n % 4], four[n % 4], _mm512_loadu_si512(weights + (n / 4 * 3 + k) * 256 + n % 4 * 64));
         }
     }
     finish_lines(sums, lines, positive, headers, finish, call->out + at, call->out_stride, mask);
@@ -238,34 +239,36 @@ static void chunk_exact(const struct byte_depthwise *call, int line, const char 
         FOR_EACH_CHUNK(call, body);                                                            \
     }
 
-DEFINE_LINES(three_4_positive, chunk_of_three(call, 4, true, 1, block, finish, at, mask))
-DEFINE_LINES(three_4_signed, chunk_of_three(call, 4, false, 1, block, finish, at, mask))
-DEFINE_LINES(three_3_signed, chunk_of_three(call, 3, false, 1, block, finish, at, mask))
-DEFINE_LINES(three_2_signed, chunk_of_three(call, 2, false, 1, block, finish, at, mask))
-DEFINE_LINES(three_1_positive, chunk_of_three(call, 1, true, 1, block, finish, at, mask))
-DEFINE_LINES(three_1_signed, chunk_of_three(call, 1, false, 1, block, finish, at, mask))
-DEFINE_LINES(three_4_wide, chunk_of_three(call, 4, false, 2, block, finish, at, mask))
-DEFINE_LINES(three_3_wide, chunk_of_three(call, 3, false, 2, block, finish, at, mask))
-DEFINE_LINES(three_2_wide, chunk_of_three(call, 2, false, 2, block, finish, at, mask))
-DEFINE_LINES(three_1_wide, chunk_of_three(call, 1, false, 2, block, finish, at, mask))
+DEFINE_LINES(three_4_positive, chunk_of_three(call, 4, 1, true, 1, block, finish, at, mask))
+DEFINE_LINES(three_4_signed, chunk_of_three(call, 4, 1, false, 1, block, finish, at, mask))
+DEFINE_LINES(three_2_signed, chunk_of_three(call, 2, 1, false, 1, block, finish, at, mask))
+DEFINE_LINES(three_1_positive, chunk_of_three(call, 1, 1, true, 1, block, finish, at, mask))
+DEFINE_LINES(three_1_signed, chunk_of_three(call, 1, 1, false, 1, block, finish, at, mask))
+DEFINE_LINES(three_4_wide, chunk_of_three(call, 4, 1, false, 2, block, finish, at, mask))
+DEFINE_LINES(three_2_wide, chunk_of_three(call, 2, 1, false, 2, block, finish, at, mask))
+DEFINE_LINES(three_1_wide, chunk_of_three(call, 1, 1, false, 2, block, finish, at, mask))
+DEFINE_LINES(strided_4_positive, chunk_of_three(call, 4, 2, true, 1, block, finish, at, mask))
+DEFINE_LINES(strided_4_signed, chunk_of_three(call, 4, 2, false, 1, block, finish, at, mask))
+DEFINE_LINES(strided_2_signed, chunk_of_three(call, 2, 2, false, 1, block, finish, at, mask))
 
 typedef void lines_function(const struct byte_depthwise *call, const struct finish *finish);
 
-/* By form (results that need no care for their sign, others, weights of nine bits) and number of lines. */
-static lines_function *const three_functions[3][BYTE_LINES_MAX] = {
-    {three_1_positive, three_2_signed, three_3_signed, three_4_positive},
-    {three_1_signed, three_2_signed, three_3_signed, three_4_signed},
-    {three_1_wide, three_2_wide, three_3_wide, three_4_wide},
+/* By distance of the lines, form (results that need no care for their sign, others, weights of nine bits) and number of lines: 1, 2, 4. NULL: the
+ * lines one by one. */
+static lines_function *const three_functions[2][3][3] = {
+    {{three_1_positive, three_2_signed, three_4_positive}, {three_1_signed, three_2_signed, three_4_signed}, {three_1_wide, three_2_wide, three_4_wide}},
+    {{three_1_positive, strided_2_signed, strided_4_positive}, {three_1_signed, strided_2_signed, strided_4_signed}, {three_1_wide, NULL, NULL}},
 };
 
 static void run_three(const struct byte_depthwise *call, const struct finish *finish)
 {
-    lines_function *const *functions = three_functions[call->sets == 2 ? 2 : call->results->positive ? 0 : 1];
-    if (call->quad_step == 1) {
-        functions[call->lines - 1](call, finish);
+    lines_function *const *functions = three_functions[call->quad_step != 1][call->sets == 2 ? 2 : call->results->positive ? 0 : 1];
+    lines_function *together = call->quad_step <= 2 ? functions[call->lines / 2] : NULL;
+    if (together != NULL) {
+        together(call, finish);
         return;
     }
-    struct byte_depthwise one = *call; /* lines that share no inputs */
+    struct byte_depthwise one = *call;
     for (int line = 0; line < call->lines; line++) {
         functions[0](&one, finish);
         one.quads += 4 * call->quad_step;
