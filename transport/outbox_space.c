@@ -13,7 +13,7 @@ enum {
     RESERVE_BYTES = 1 << 18,  /* of a disk without ballast: what the WAL needs to delete */
     BALLAST_RETRY_COMMITS = 64,
     VACUUM_FROM_BYTES = 1 << 20,  /* free space that is not worth giving back */
-    VACUUM_STEP_BYTES = 4 << 20,
+    VACUUM_USED_BYTES = 1 << 20,  /* what may be in use, and is moved if it lies at the file's end */
     VACUUM_SHARE = 4,             /* so many times what is in use must be free */
 };
 
@@ -180,9 +180,17 @@ bool outbox_make_room(struct outbox *outbox, int64_t bytes_wanted)
 /* Giving pages back moves those in use from the file's end to its beginning, which writes each of them twice: it waits until there are few. */
 static bool is_mostly_free(struct outbox *outbox)
 {
-    int64_t free_pages = outbox_number(outbox, OUTBOX_FREE_PAGES);
-    return free_pages * outbox->page_bytes > VACUUM_FROM_BYTES &&
-           free_pages > VACUUM_SHARE * (outbox_number(outbox, OUTBOX_PAGE_COUNT) - free_pages);
+    int64_t free_pages = outbox_number(outbox, OUTBOX_FREE_PAGES), used_pages = outbox_number(outbox, OUTBOX_PAGE_COUNT) - free_pages;
+    return free_pages * outbox->page_bytes > VACUUM_FROM_BYTES && free_pages > VACUUM_SHARE * used_pages &&
+           used_pages * outbox->page_bytes <= VACUUM_USED_BYTES;
+}
+
+/* All free pages at once. incremental_vacuum searches the whole list of free pages for each page that it gives back (SQLite's incrVacuumStep), which
+ * took a second a step after a backlog of 100 MB; a commit with auto_vacuum FULL drops the list as a whole. */
+static void give_pages_back(struct outbox *outbox)
+{
+    (void)outbox_run(outbox, "PRAGMA auto_vacuum = FULL");
+    (void)outbox_run(outbox, "PRAGMA auto_vacuum = INCREMENTAL");
 }
 
 /* Best effort, after what counts is safe: what fails here is tried again with a later commit. */
@@ -193,8 +201,6 @@ void outbox_after_commit(struct outbox *outbox)
         if (outbox->commits % BALLAST_RETRY_COMMITS == 0)
             outbox_ballast_open(outbox);
     } else if (outbox->commits % 16 == 0 && is_mostly_free(outbox)) {
-        char sql[64];
-        snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%lld)", (long long)(VACUUM_STEP_BYTES / outbox->page_bytes));
-        (void)outbox_run(outbox, sql);
+        give_pages_back(outbox);
     }
 }

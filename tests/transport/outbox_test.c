@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/check.h"
-#include "transport/outbox.h"
+#include "transport/outbox_internal.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -198,6 +198,56 @@ static void an_emptied_outbox_gives_its_space_back(void)
     outbox_close(outbox);
     CHECK(bytes_on_disk() < full / 3);
     end();
+}
+
+static int64_t pages_looked_at(struct outbox *outbox)
+{
+    int hits = 0, misses = 0, unused;
+    sqlite3_db_status(outbox->database, SQLITE_DBSTATUS_CACHE_HIT, &hits, &unused, 0);
+    sqlite3_db_status(outbox->database, SQLITE_DBSTATUS_CACHE_MISS, &misses, &unused, 0);
+    return (int64_t)hits + misses;
+}
+
+/* A list of free pages that is searched for each page would be a stall that grows with the square of the backlog. */
+static void draining_a_long_backlog_costs_no_more_a_batch_than_a_short_one(void)
+{
+    enum { GROUP = 32, BYTES = 20000 };
+    static const int groups[] = {20, 100};
+    int64_t looked[2];
+    bool set_aside;
+    struct error error;
+    struct outbox_batch batch;
+    for (int run = 0; run < 2; run++) {
+        begin();
+        struct outbox *outbox = open_outbox(INT64_C(1) << 30, &set_aside);
+        for (int i = 0; i < groups[run]; i++) {
+            static char body[BYTES];
+            struct outbox_batch batches[GROUP];
+            for (int k = 0; k < GROUP; k++)
+                batches[k] = (struct outbox_batch){.first_seq = outbox_next_seq(outbox) + k, .last_seq = outbox_next_seq(outbox) + k, .pipeline = "line",
+                                                   .count = 1, .body = body, .body_bytes = BYTES};
+            CHECK_OK(outbox_commit(outbox, &(struct outbox_change){.batches = batches, .batch_count = GROUP}, &error), error);
+        }
+        CHECK_OK(add(outbox, 1, BYTES, &error), error); /* stays, and lies at the end of the file */
+        int64_t full = bytes_on_disk(), before = pages_looked_at(outbox), last = outbox_next_seq(outbox) - 1;
+        for (int64_t seq = 1; seq < last; seq += GROUP) {
+            int64_t removed[GROUP];
+            for (int k = 0; k < GROUP; k++)
+                removed[k] = seq + k;
+            CHECK_OK(outbox_commit(outbox, &(struct outbox_change){.removed = removed, .removed_count = GROUP}, &error), error);
+        }
+        for (int i = 0; i < 16; i++) /* it is looked at now and then */
+            CHECK_OK(outbox_commit(outbox, &(struct outbox_change){.inputs = (uint64_t[]){digest_of(i)}, .input_count = 1}, &error), error);
+        looked[run] = (pages_looked_at(outbox) - before) / (groups[run] * GROUP);
+        CHECK(outbox_find(outbox, 0, &batch));
+        CHECK_INTEGER(batch.first_seq, last);
+        check_body(&batch);
+        outbox_close(outbox);
+        CHECK(bytes_on_disk() < full / 4);
+        end();
+    }
+    printf("pages looked at for a batch of 20 pages: %lld, in a backlog five times as long %lld\n", (long long)looked[0], (long long)looked[1]);
+    CHECK(looked[1] < looked[0] * 3 / 2);
 }
 
 static int64_t wal_bytes(void)
@@ -544,6 +594,7 @@ int main(int count, char **arguments)
         CASE(removed_batches_are_gone_and_seq_never_repeats),
         CASE(past_the_budget_the_oldest_go_first_and_are_counted),
         CASE(an_emptied_outbox_gives_its_space_back),
+        CASE(draining_a_long_backlog_costs_no_more_a_batch_than_a_short_one),
         CASE(neither_storing_nor_removing_writes_much_beside_the_bodies),
         CASE(images_wait_within_their_share_and_give_way_to_results),
         CASE(a_taken_input_is_recognised_until_taken_max_others_came),
