@@ -10,6 +10,7 @@
 #include "agent/flash.h"
 #include "agent/uplink.h"
 #include "base/clock.h"
+#include "bench/result_lines.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -19,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BATCH = 64, LINE_BYTES_MAX = 1024, DURABLE_BATCHES = 2000 };
+enum { BATCH = 64, DURABLE_BATCHES = 2000 };
 enum { DRAIN_RESULTS = 100000, START_RESULTS = 1000000, GROUP = 16, ANSWERS_MAX = 4096, ENCODED = 500, LIVE_MAX = 4096, LIVE_EVERY_US = 5000 };
 
 static char folder[512];
@@ -32,31 +33,9 @@ static void must(enum error_code code, const struct error *error)
     exit(1);
 }
 
-static size_t write_line(char *text, int64_t seq)
-{
-    static unsigned random = 5;
-    unsigned one = (unsigned)rand_r(&random), other = (unsigned)rand_r(&random);
-    return (size_t)snprintf(text, LINE_BYTES_MAX,
-                            "{\"v\":1,\"id\":\"%08x%08x%08x%08x\",\"seq\":%lld,\"agent\":\"gw-17\",\"pipeline\":\"line\",\"topic\":\"camera/%u/frame\","
-                            "\"ts\":\"2026-11-23T14:%02u:%02u.%06uZ\",\"model\":\"part-check@1.2.0\",\"cache\":\"miss\",\"us\":{\"queue\":%u,\"decode\":%u,"
-                            "\"infer\":%u,\"total\":%u},\"result\":{\"label\":\"%s\",\"score\":0.%04u,\"top\":[{\"label\":\"good\",\"score\":0.%04u},"
-                            "{\"label\":\"scratch\",\"score\":0.%04u}]}}\n",
-                            one, other, one ^ 0x5bd1e995u, other ^ 0x9e3779b9u, (long long)seq, one % 8, (unsigned)(seq / 6000 % 60),
-                            (unsigned)(seq / 100 % 60), other % 1000000, one % 90, 200 + other % 200, 700 + one % 200, 1000 + other % 400,
-                            other % 5 == 0 ? "scratch" : "good", one % 10000, other % 10000, one % 7777);
-}
-
-static size_t write_lines(char *text, int64_t seq, int count)
-{
-    size_t length = 0;
-    for (int i = 0; i < count; i++)
-        length += write_line(text + length, seq + i);
-    return length;
-}
-
 static void size(struct batch_encoder *encoder)
 {
-    static char raw[BATCH * LINE_BYTES_MAX], body[2 * BATCH * LINE_BYTES_MAX];
+    static char raw[BATCH * RESULT_LINE_BYTES_MAX], body[2 * BATCH * RESULT_LINE_BYTES_MAX];
     static const struct { const char *name; enum compression compression; double idle; } ways[] = {
         {"lz4", COMPRESSION_LZ4, 1}, {"hc 3", COMPRESSION_LZ4HC, 0.1}, {"hc 6", COMPRESSION_LZ4HC, 0.25}, {"hc 9", COMPRESSION_LZ4HC, 1}};
     size_t bytes, length = write_lines(raw, 1000, BATCH);
@@ -91,7 +70,7 @@ static struct outbox *open_outbox(const char *name)
 
 static void fill(struct outbox *outbox, struct batch_encoder *encoder, int64_t results, int group)
 {
-    static char raw[BATCH * LINE_BYTES_MAX], bodies[GROUP][BATCH * LINE_BYTES_MAX];
+    static char raw[BATCH * RESULT_LINE_BYTES_MAX], bodies[GROUP][BATCH * RESULT_LINE_BYTES_MAX];
     static uint64_t inputs[GROUP * BATCH];
     struct outbox_batch batches[GROUP];
     struct error error;
@@ -132,7 +111,7 @@ static void remove_all(struct outbox *outbox)
 
 static double ceiling(struct batch_encoder *encoder, bool over, int64_t *payload_out)
 {
-    static char raw[BATCH * LINE_BYTES_MAX], body[2 * BATCH * LINE_BYTES_MAX];
+    static char raw[BATCH * RESULT_LINE_BYTES_MAX], body[2 * BATCH * RESULT_LINE_BYTES_MAX];
     char path[600];
     size_t bytes;
     snprintf(path, sizeof path, "%s/append", folder);
@@ -233,7 +212,7 @@ static int by_time(const void *one, const void *other)
 
 static bool is_live_due(struct live *live, const struct outbox *outbox, struct outbox_batch *batch)
 {
-    static char text[LINE_BYTES_MAX];
+    static char text[RESULT_LINE_BYTES_MAX];
     int64_t now = clock_monotonic_us(), seq = outbox_next_seq(outbox);
     if (live->stored == LIVE_MAX || (live->stored > 0 && now - live->stored_us[live->stored - 1] < LIVE_EVERY_US))
         return false;
