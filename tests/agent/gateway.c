@@ -213,12 +213,24 @@ void gateway_wait_status(struct gateway *gateway, const char *text)
     CHECK(strstr(gateway->status, text) != NULL);
 }
 
+/* The status is upstream's. What is published before the local broker has the agent's first subscription is nobody's. */
+static void wait_subscribed(struct gateway *gateway)
+{
+    for (int i = 0; i < GATEWAY_PATIENCE_S * 100 && gateway->local.pid > 0; i++) {
+        if (broker_log_says(&gateway->local, "eddy-gw 1 "))
+            return;
+        gateway_pump(gateway, 10);
+    }
+    CHECK(gateway->local.pid <= 0);
+}
+
 void gateway_start(struct gateway *gateway)
 {
     gateway_pump(gateway, 0);
     gateway->status[0] = '\0';
     gateway_launch(gateway);
     gateway_wait_status(gateway, "\"online\"");
+    wait_subscribed(gateway);
 }
 
 /* A program that was just started is ended by any signal until it has said what it does with it. */
@@ -326,15 +338,9 @@ const char *gateway_find_line(struct gateway *gateway, const char *text)
 
 bool gateway_log_says(const struct gateway *gateway, const char *text)
 {
-    char path[96], line[1024];
-    bool found = false;
+    char path[96];
     snprintf(path, sizeof path, "%s/log", gateway->folder);
-    FILE *file = fopen(path, "r");
-    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL)
-        found = strstr(line, text) != NULL;
-    if (file != NULL)
-        fclose(file);
-    return found;
+    return file_says(path, text);
 }
 
 uint8_t *gateway_read_file(const char *path, size_t *length_out)

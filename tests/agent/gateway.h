@@ -4,7 +4,7 @@
  *
  *   struct gateway gateway = {.separate = true};     upstream is a broker of its own
  *   gateway_begin(&gateway, pipelines_yaml);         brokers, folder, config, client
- *   gateway_start(&gateway);                         eddyd, until it says "online"
+ *   gateway_start(&gateway);                         eddyd, until it says "online" and has subscribed
  *   gateway_publish(&gateway, topic, bytes, length, id, id_length);
  *   gateway_wait_lines(&gateway, 100);               gateway.lines then holds that many results
  *   gateway_stop(&gateway, SIGKILL);                 the status, as waitpid gives it

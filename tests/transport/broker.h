@@ -85,7 +85,8 @@ static inline bool broker_write_config(const struct broker *broker, bool persist
     FILE *file = fopen(path, "w");
     if (file == NULL)
         return false;
-    fprintf(file, "listener %d 127.0.0.1\n%s\nmax_queued_messages 100000\npersistence %s\npersistence_location %s/\nlog_dest file %s/log\n%s\n",
+    fprintf(file, "listener %d 127.0.0.1\n%s\nmax_queued_messages 100000\npersistence %s\npersistence_location %s/\nlog_dest file %s/log\n"
+            "log_type error\nlog_type warning\nlog_type notice\nlog_type information\nlog_type subscribe\n%s\n",
             broker->port, broker->listener, persistent ? "true" : "false", broker->folder, broker->folder, broker->extra);
     if (strstr(broker->extra, "allow_anonymous") == NULL)
         fprintf(file, "allow_anonymous true\n");
@@ -125,6 +126,25 @@ static inline enum error_code broker_start(struct broker *broker, bool persisten
         broker_pause_ms(20);
     }
     return ERROR_NONE;
+}
+
+static inline bool file_says(const char *path, const char *text)
+{
+    char line[1024];
+    bool found = false;
+    FILE *file = fopen(path, "r");
+    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL)
+        found = strstr(line, text) != NULL;
+    if (file != NULL)
+        fclose(file);
+    return found;
+}
+
+static inline bool broker_log_says(const struct broker *broker, const char *text)
+{
+    char path[96];
+    snprintf(path, sizeof path, "%s/log", broker->folder);
+    return file_says(path, text);
 }
 
 static inline void broker_stop(struct broker *broker)
