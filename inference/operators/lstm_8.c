@@ -165,23 +165,28 @@ static void run_sequence(const struct lstm_8 *lstm, const int8_t *x, int64_t x_s
     }
 }
 
-/* Places in the scratch memory; the bytes they take. */
+static void *place(char *memory, size_t at)
+{
+    return memory != NULL ? memory + at : NULL;
+}
+
+/* Places in the scratch memory, nowhere without it; the bytes they take. */
 static size_t lay_out(struct scratch *scratch, char *memory, int rows, int64_t inputs, int64_t hidden)
 {
     size_t wide = (size_t)rows * GATES * (size_t)hidden, at = 0;
-    scratch->x = (float *)(memory + at);
+    scratch->x = place(memory, at);
     at += (size_t)rows * (size_t)inputs * sizeof *scratch->x;
-    scratch->h = (float *)(memory + at);
+    scratch->h = place(memory, at);
     at += (size_t)hidden * sizeof *scratch->h;
-    scratch->part = (float *)(memory + at);
+    scratch->part = place(memory, at);
     at += wide * sizeof *scratch->part;
-    scratch->sums = (int32_t *)(memory + at);
+    scratch->sums = place(memory, at);
     at += wide * sizeof *scratch->sums;
-    scratch->from_x = (int16_t *)(memory + at);
+    scratch->from_x = place(memory, at);
     at += wide * sizeof *scratch->from_x;
-    scratch->cell = (int16_t *)(memory + at);
+    scratch->cell = place(memory, at);
     at += (size_t)hidden * sizeof *scratch->cell;
-    scratch->shown = (int16_t *)(memory + at);
+    scratch->shown = place(memory, at);
     return at + (size_t)hidden * sizeof *scratch->shown;
 }
 
