@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * vector_f32.h: the float kernels of vector.h. A set with a matrix product of its own defines GEMM_F32,
- * its function's name; NARROW_F32 names one that knows neither slope nor residual; DEPTHWISE_F32 one that does some shapes and says
- * whether it did. */
+ * its function's name; DEPTHWISE_F32 names one that does some shapes and says whether it did. */
 typedef float floats __attribute__((vector_size(VECTOR_FLOATS * 4), aligned(4), may_alias));
 typedef int32_t lanes __attribute__((vector_size(VECTOR_FLOATS * 4), aligned(4), may_alias));
 
@@ -149,37 +148,6 @@ static void gemm_f32(int rows, const struct gemm_f32 *gemm)
     }
 }
 #define GEMM_F32 gemm_f32
-#endif
-
-#ifdef NARROW_F32
-/* Slope and residual follow piece by piece, while its results are in the first cache. */
-static void narrow_f32(const struct narrow_f32 *job)
-{
-    enum { PIECE = 192 };
-    if (job->residual == NULL && job->epilogue.slope == 1) {
-        NARROW_F32(job);
-        return;
-    }
-    for (int64_t first = 0, last; first < job->rows; first = last) {
-        last = job->rows - first < PIECE + NARROW_ROWS_MIN ? job->rows : first + PIECE;
-        struct narrow_f32 piece = *job;
-        piece.input += first * job->in_stride;
-        piece.out += first * job->out_stride;
-        piece.rows = last - first;
-        piece.epilogue = (struct float_epilogue){-INFINITY, INFINITY, 1};
-        NARROW_F32(&piece);
-        for (int64_t r = first; r < last; r++) {
-            float *out = job->out + r * job->out_stride;
-            floats sums = load_part(out, job->columns);
-            if (job->residual != NULL)
-                sums += load_part(job->residual + r * job->out_stride, job->columns);
-            store_part(out, finish(sums, &job->epilogue), job->columns);
-        }
-    }
-}
-#define NARROW_TABLE .narrow_columns = VECTOR_FLOATS, .narrow_f32 = narrow_f32
-#else
-#define NARROW_TABLE .narrow_columns = 0
 #endif
 
 /* `pixels` results of one vector of channels (or the first `lanes_used` of it). A kernel row's inputs are loaded once for all of them where

@@ -7,7 +7,7 @@
 #include "inference/kernels/x86/vector_avx512.h"
 
 #define GEMM_F32 gemm_f32_avx512
-#define NARROW_F32 narrow_f32_avx512
+#define NARROW_F32 .narrow_columns = 16, .narrow_f32 = narrow_f32_avx512,
 #define DEPTHWISE_F32 depthwise_f32_avx512
 #define VECTOR_FLOATS 16
 #define VECTOR_ROWS 12

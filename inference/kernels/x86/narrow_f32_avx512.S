@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Matrix products with few columns for AVX-512: narrow_f32_TOGETHER_avx512(const struct narrow_f32 *), TOGETHER 1 or 2. kernels.h states what
- * they compute; slope and residual are their caller's.
+ * they compute.
  *
  * A multiply-add needs a broadcast of its own here, and the core starts two of each a cycle: what counts is that nothing else is loaded. A tile
  * is 24 rows of one vector: 24 broadcasts, one load of weights and one prefetch a step. Its rows are up to three groups of eight that follow
@@ -9,7 +9,8 @@
  * weights holds 16 columns, or 8 at two depths: then inputs are broadcast two at a time and the lanes are added at the end. (4 at four: a
  * broadcast of 128 bits is more than a load.)
  *
- * Registers: zmm0..23 accumulators [group][row]; zmm24 weights; zmm25, 26 broadcasts; zmm29 low, zmm30 high, zmm31 order of results.
+ * Registers: zmm0..23 accumulators [group][row]; zmm24 weights; zmm25, 26 broadcasts; zmm27 zero; zmm28 slope; zmm29 low, zmm30
+ * high; zmm31 order of results.
  * rax rbx rcx: a group's first row each; rdx rbp rsi r8: 1, 3, 5, 7 rows on; rdi: weights; r9: steps left; r10: the next distance;
  * r11d: groups; r12..r14: groups without a distance; r15: the argument. k1: columns; k3: even lanes. */
 #if defined(__linux__) && defined(__ELF__)
@@ -30,7 +31,9 @@
     .set OUT_STRIDE, 64
     .set LOW, 72
     .set HIGH, 76
+    .set SLOPE, 80
     .set COLUMNS, 84
+    .set RESIDUAL, 88
 /* stack */
     .set AT_ROW, 0
     .set AT_STEPS, 8        /* whole ones of a tap */
@@ -84,6 +87,20 @@ pairs_of_columns:           /* [column / 2][row][2] to [row][column] */
 4:
 .endm
 
+/* The sums begin with it. */
+.macro add_residual_1 accumulator, address
+    vaddps zmm\accumulator{k1}, zmm\accumulator, [\address]
+.endm
+.macro add_residual_2 accumulator, address
+    vpmovzxdq zmm25{k1}{z}, ymmword ptr [\address]
+    vaddps zmm\accumulator, zmm\accumulator, zmm25
+.endm
+
+.macro lower_negative accumulator, address
+    vcmpltps k2, zmm\accumulator, zmm27
+    vmulps zmm\accumulator{k2}, zmm\accumulator, zmm28
+.endm
+
 .macro clamp accumulator
     vmaxps zmm\accumulator, zmm29, zmm\accumulator
     vminps zmm\accumulator, zmm30, zmm\accumulator
@@ -100,6 +117,7 @@ pairs_of_columns:           /* [column / 2][row][2] to [row][column] */
     vshufps zmm26, zmm\first, zmm\second, 0xdd
     vaddps zmm25, zmm25, zmm26
     vpermpd zmm25, zmm31, zmm25
+    lower_negative 25
     clamp 25
     vmovups [\address]{k1}, ymm25
     vextractf32x8 ymm25, zmm25, 1
@@ -117,39 +135,6 @@ pairs_of_columns:           /* [column / 2][row][2] to [row][column] */
     .endif
 .endm
 
-/* first, second, third: where the tile's groups begin, and r11d: how many there are; rdx rbp rsi r8: distances; of inputs or results. */
-.macro point_groups first, second, third, from, stride
-    mov rdx, [r15 + \stride]
-    shl rdx, 2
-    mov r9, [r15 + ROWS]
-    mov r11, r9
-    mov rdi, [rsp + AT_ROW]
-    sub r11, rdi
-    add r11, 7
-    shr r11, 3
-    sub r9, 8
-    cmp rdi, r9
-    cmovg rdi, r9
-    mov \first, rdi
-    imul \first, rdx
-    add \first, [r15 + \from]
-    add rdi, 8
-    cmp rdi, r9
-    cmovg rdi, r9
-    mov \second, rdi
-    imul \second, rdx
-    add \second, [r15 + \from]
-    add rdi, 8
-    cmp rdi, r9
-    cmovg rdi, r9
-    mov \third, rdi
-    imul \third, rdx
-    add \third, [r15 + \from]
-    lea rbp, [rdx + 2 * rdx]
-    lea rsi, [rdx + 4 * rdx]
-    lea r8, [rsi + 2 * rdx]
-.endm
-
 .macro save register
     push \register
     .cfi_adjust_cfa_offset 8
@@ -161,6 +146,32 @@ pairs_of_columns:           /* [column / 2][row][2] to [row][column] */
     .cfi_adjust_cfa_offset -8
     .cfi_restore \register
 .endm
+
+/* r10: the first of all rows, rdx: floats to the next. rax rbx rcx: where the tile's groups begin; r11d: how many there are; rdx rbp rsi r8. */
+    .type point_groups, @function
+point_groups:
+    .cfi_startproc
+    shl rdx, 2
+    mov r9, [r15 + ROWS]
+    mov rdi, [rsp + 8 + AT_ROW]
+    lea r11, [r9 + 7]
+    sub r11, rdi
+    shr r11, 3
+    sub r9, 8
+    .irp group, rax, rbx, rcx
+    cmp rdi, r9
+    cmovg rdi, r9
+    mov \group, rdi
+    imul \group, rdx
+    add \group, r10
+    add rdi, 8
+    .endr
+    lea rbp, [rdx + 2 * rdx]
+    lea rsi, [rdx + 4 * rdx]
+    lea r8, [rsi + 2 * rdx]
+    ret
+    .cfi_endproc
+    .size point_groups, . - point_groups
 
 .macro define together
     .globl narrow_f32_\together\()_avx512
@@ -194,18 +205,34 @@ narrow_f32_\together\()_avx512:
     kmovw k3, ecx
     .endif
     mov [rsp + AT_STEPS], rax
+    vpxord xmm27, xmm27, xmm27
+    vbroadcastss zmm28, dword ptr [r15 + SLOPE]
     vbroadcastss zmm29, dword ptr [r15 + LOW]
     vbroadcastss zmm30, dword ptr [r15 + HIGH]
     mov qword ptr [rsp + AT_ROW], 0
 
 1:  /* a tile */
-    point_groups r12, r13, r14, INPUT, IN_STRIDE
     mov rdi, [r15 + PANEL]
-    mov r10, [r15 + DISTANCES]
     vmovups zmm0, [rdi]
     .irp accumulator, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23
     start \accumulator
     .endr
+    mov r10, [r15 + RESIDUAL]
+    test r10, r10
+    jz 8f
+    mov rdx, [r15 + OUT_STRIDE]
+    call point_groups
+    each_row add_residual_\together, 0, rax
+    each_row add_residual_\together, 1, rbx
+    each_row add_residual_\together, 2, rcx
+8:  mov r10, [r15 + INPUT]
+    mov rdx, [r15 + IN_STRIDE]
+    call point_groups
+    mov r12, rax
+    mov r13, rbx
+    mov r14, rcx
+    mov r10, [r15 + DISTANCES]
+    mov rdi, [r15 + PANEL]
     add rdi, 64
 2:  /* a tap */
     mov rax, [r10]
@@ -236,7 +263,17 @@ narrow_f32_\together\()_avx512:
 6:  cmp r10, [rsp + AT_TAPS_END]
     jb 2b
 
-    point_groups rax, rbx, rcx, OUT, OUT_STRIDE
+    .if \together == 1
+    cmp dword ptr [r15 + SLOPE], 0x3f800000
+    je 9f
+    each_row lower_negative, 0
+    each_row lower_negative, 1
+    each_row lower_negative, 2
+9:
+    .endif
+    mov r10, [r15 + OUT]
+    mov rdx, [r15 + OUT_STRIDE]
+    call point_groups
     finish 0, rax, \together
     cmp r11d, 2
     jb 7f
