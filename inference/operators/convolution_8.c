@@ -5,6 +5,9 @@
  * into a frame of zero points first: what this costs is won back many times, as no tap is looked at for its own sake, and a kernel row whose
  * pixels follow each other is one tap.
  *
+ * Where a panel has room for several times as many columns as there are channels, pixels beside each other are one: with twice (4, 8 times) the
+ * columns, over a window as wide as theirs together, in which the weights of each are zero outside its own.
+ *
  * Threads share blocks of tiles or, where the weights are what is large, blocks of panels: each then reads a part of them. A block of
  * tiles fills the lines of the frame that it reads. */
 #include "inference/kernels/pack_8.h"
@@ -19,6 +22,7 @@ enum {
     PARTS_WANTED = 16,      /* enough for threads to end at about the same time */
     FRAMED_PARTS_WANTED = 8,
     PART_MACS_MIN = 1000000, /* about 2 us */
+    JOINED_BYTES_MAX = 64 << 10, /* of weights, most of which are zero */
     RESULT_MACS = 48,       /* what turning a sum into a result costs, in MACs */
 };
 
@@ -29,6 +33,7 @@ struct convolution_8 {
     struct spatial spatial;
     int64_t *distances;          /* [taps] */
     int32_t image_height, image_width;
+    int32_t joined;              /* so many result pixels beside each other are treated as one; widths, pitch, stride, columns are those of such */
     bool framed, merged, direct; /* merged: a kernel row is a tap; direct: results lie as their inputs do (1x1, stride 1) */
     uint8_t zero;
     int block_tiles;
@@ -170,22 +175,56 @@ static void choose_parts(struct operation *operation, struct convolution_8 *conv
     operation->parts = convolution->batch * convolution->blocks;
 }
 
+/* What packing reads of a layer. */
+struct sources {
+    struct value weights;
+    const int8_t *stored;
+    const int32_t *bias;
+};
+
+/* Weights [joined * columns][height][width + (joined - 1) * stride][channels]: column j * columns + c is channel c of the j-th pixel. */
+static enum error_code join_columns(const struct operation *operation, const struct convolution_8 *convolution, struct arena *arena, struct sources *sources,
+                                    struct error *error)
+{
+    const struct shape shape = sources->weights.shape;
+    const struct quantization *q = &sources->weights.quantization;
+    int64_t columns = shape.dims[0], height = shape.dims[1], row = (int64_t)shape.dims[2] * shape.dims[3];
+    int64_t wide = convolution->spatial.kernel[1] * (int64_t)shape.dims[3], shift = (wide - row) / (convolution->joined - 1), all = columns * convolution->joined;
+    int8_t *stored = arena_allocate(arena, (size_t)(all * height * wide));
+    int32_t *bias = arena_allocate_array(arena, (size_t)all * 2, sizeof *bias), *zeros = bias + all;
+    float *scales = arena_allocate_array(arena, (size_t)all, sizeof *scales);
+    if (stored == NULL || bias == NULL || scales == NULL)
+        return operator_fail(operation->node, ERROR_LIMIT, error, "no memory");
+    memset(stored, q->zero_point[0], (size_t)(all * height * wide));
+    for (int64_t i = 0; i < all; i++) {
+        int64_t c = i % columns;
+        for (int64_t y = 0; y < height; y++)
+            memcpy(stored + (i * height + y) * wide + i / columns * shift, sources->stored + (c * height + y) * row, (size_t)row);
+        bias[i] = sources->bias != NULL ? sources->bias[c] : 0;
+        scales[i] = q->scale[q->count == 1 ? 0 : c];
+        zeros[i] = q->zero_point[0];
+    }
+    sources->weights.quantization = (struct quantization){.count = (int32_t)all, .scale = scales, .zero_point = zeros};
+    sources->stored = stored;
+    sources->bias = bias;
+    return ERROR_NONE;
+}
+
 static enum error_code pack_groups(const struct operation *operation, struct convolution_8 *convolution, struct arena *arena, struct error *error)
 {
     const struct node *node = operation->node;
     const struct value *input = operation_input(operation, 0), *weights = operation_input(operation, 1), *output = operation_output(operation, 0);
     const struct value *bias = node->input_count > 2 && node->inputs[2] >= 0 ? operation_input(operation, 2) : NULL;
-    int64_t taps = (int64_t)weights->shape.dims[1] * weights->shape.dims[2], depth = convolution->group_depth;
-    int64_t stride = convolution->group_columns * taps * depth;
-    if (convolution->merged) {
-        taps = weights->shape.dims[1];
-        depth *= weights->shape.dims[2];
-    }
+    struct sources from = {*weights, weights->data, bias != NULL ? bias->data : NULL};
+    int64_t taps = weights->shape.dims[1], depth = convolution->group_depth, columns = convolution->group_columns;
+    if (convolution->joined > 1)
+        TRY(join_columns(operation, convolution, arena, &from, error));
+    *(convolution->merged ? &depth : &taps) *= convolution->spatial.kernel[1];
     for (int64_t g = 0; g < convolution->group_count; g++) {
-        int64_t first = g * convolution->group_columns;
-        TRY(pack_8(&convolution->groups[g], operation->kernels->bytes, operation->graph->packed, arena, node, input, weights, output,
-                   (const int8_t *)weights->data + g * stride, bias != NULL ? (const int32_t *)bias->data + first : NULL, first,
-                   convolution->group_columns, taps, depth, convolution->distances, error));
+        int64_t first = g * columns;
+        TRY(pack_8(&convolution->groups[g], operation->kernels->bytes, operation->graph->packed, arena, node, input, &from.weights, output,
+                   from.stored + first * taps * depth, from.bias != NULL ? from.bias + first : NULL, first, columns, taps, depth,
+                   convolution->distances, error));
     }
     return ERROR_NONE;
 }
@@ -203,6 +242,23 @@ static enum error_code measure_taps(const struct operation *operation, struct co
                 ((int64_t)ky * s->dilation[0] * convolution->width + (int64_t)kx * s->dilation[1]) * convolution->channels;
     }
     return ERROR_NONE;
+}
+
+/* Only where the product of what is joined takes no longer than that of its pixels. */
+static void join_pixels(struct convolution_8 *convolution, const struct byte_kernels *kernels, bool dense)
+{
+    struct spatial *s = &convolution->spatial;
+    int32_t joined = kernels->depth > 1 && convolution->merged && dense && s->stride[1] <= s->kernel[1] ? 8 : 1;
+    while (joined > 1 && (joined * convolution->group_columns > kernels->narrow_columns || convolution->out_width % joined != 0 ||
+                          (int64_t)s->kernel[0] * s->kernel[1] * convolution->channels > JOINED_BYTES_MAX / (joined * joined * convolution->group_columns)))
+        joined /= 2;
+    convolution->joined = joined;
+    convolution->out_width /= joined;
+    convolution->out_pitch *= joined;
+    convolution->group_columns *= joined;
+    s->kernel[1] += (joined - 1) * s->stride[1];
+    s->stride[1] *= joined;
+    convolution->direct = convolution->direct && joined == 1;
 }
 
 static size_t align(size_t bytes)
@@ -245,6 +301,7 @@ enum error_code convolution_8_prepare(struct operation *operation, struct arena 
     convolution->direct = spatial->kernel[0] == 1 && spatial->kernel[1] == 1 && spatial->stride[0] == 1 && spatial->stride[1] == 1 && !convolution->framed;
     if ((int64_t)convolution->height * convolution->width > TENSOR_ELEMENTS_MAX / in[3])
         return operator_fail(operation->node, ERROR_LIMIT, error, "an input that is too large with its padding");
+    join_pixels(convolution, operation->kernels->bytes, !output->placed);
     TRY(measure_taps(operation, convolution, arena, error));
     TRY(pack_groups(operation, convolution, arena, error));
     size_scratch(operation, convolution);
