@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vector_gemm_8.h: the 8-bit matrix product for any instruction set, in loops that gcc turns into vectors. BYTE_TILE says that the file which
- * includes this has brought its own byte_tile_sums, BYTE_ROWS and so on. */
-#include "inference/kernels/bytes_plain.h"
+ * vector_gemm_8.h: the 8-bit matrix product for any instruction set, in loops that gcc turns into vectors. */
+#include "inference/kernels/vector_elements_8.h"
 
 #include <string.h>
-
-#define INLINE_8 static inline __attribute__((always_inline))
 
 /* Sums wrap, as those of vector instructions do. */
 INLINE_8 int32_t wrapping_add(int32_t a, int32_t b)
@@ -14,7 +11,6 @@ INLINE_8 int32_t wrapping_add(int32_t a, int32_t b)
     return (int32_t)((uint32_t)a + (uint32_t)b);
 }
 
-#ifndef BYTE_TILE
 enum { BYTE_ROWS = 4, BYTE_COLUMNS = 32, BYTE_DEPTH = 1 };
 
 INLINE_8 void byte_tile_sums(const struct byte_tile *tile, int32_t sums[][BYTE_COLUMNS])
@@ -34,7 +30,6 @@ INLINE_8 void byte_tile_sums(const struct byte_tile *tile, int32_t sums[][BYTE_C
         }
     }
 }
-#endif
 
 /* byte_result for a run of columns: (a * b + 2^30) >> 31 is gemmlowp's rounding for either sign. */
 INLINE_8 void requantize_columns(const int32_t *sums, uint8_t *out, int64_t count, const struct byte_results *results, const int32_t *multiplier,

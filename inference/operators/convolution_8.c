@@ -189,7 +189,8 @@ static enum error_code join_columns(const struct operation *operation, const str
     const struct shape shape = sources->weights.shape;
     const struct quantization *q = &sources->weights.quantization;
     int64_t columns = shape.dims[0], height = shape.dims[1], row = (int64_t)shape.dims[2] * shape.dims[3];
-    int64_t wide = convolution->spatial.kernel[1] * (int64_t)shape.dims[3], shift = (wide - row) / (convolution->joined - 1), all = columns * convolution->joined;
+    int64_t wide = convolution->spatial.kernel[1] * (int64_t)shape.dims[3], shift = (wide - row) / (convolution->joined - 1);
+    int64_t all = columns * convolution->joined;
     int8_t *stored = arena_allocate(arena, (size_t)(all * height * wide));
     int32_t *bias = arena_allocate_array(arena, (size_t)all * 2, sizeof *bias), *zeros = bias + all;
     float *scales = arena_allocate_array(arena, (size_t)all, sizeof *scales);

@@ -1,8 +1,39 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "inference/kernels/x86/bytes_avxvnni.h"
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * 8-bit kernels with AVX2, and with AVX-VNNI, of which only the matrix product differs. */
+#include "inference/kernels/x86/bytes_avx2.h"
+
+#include "inference/kernels/vector_elements_8.h"
+#include "inference/kernels/x86/interleave_three.h"
 #include "inference/kernels/x86/tile_8_avx2.h"
 
-#define BYTE_KERNELS_SYMBOL byte_kernels_avx2
-#include "inference/kernels/vector_8.h"
+static void gemm(struct byte_tile *tile)
+{
+    gemm_tile(tile);
+}
 
-const struct byte_kernels byte_kernels_avxvnni = BYTE_KERNELS_TABLE(AVXVNNI_DEPTH, gemm_8_avxvnni);
+static void pack_header(char *panel, int width, const struct byte_columns *columns)
+{
+    (void)width;
+    for (int c = 0; c < columns->count; c++)
+        byte_header_write((struct byte_header *)(void *)panel, c, columns->bias[c], columns->multiplier[c], columns->shift[c], columns->zero_point);
+}
+
+static void interleave(uint8_t *target, const uint8_t *source, int64_t planes, int64_t count)
+{
+    if (planes == 3)
+        interleave_three(target, source, count);
+    else
+        interleave_8(target, source, planes, count);
+}
+
+#define TABLE(group, product)                                                                                                                  \
+    {                                                                                                                                          \
+        .rows = BYTE_ROWS, .columns = BYTE_COLUMNS, .narrow_columns = BYTE_COLUMNS, .depth = group,                                              \
+        .header_bytes = sizeof(struct byte_header) / BYTE_COLUMNS, .pack_header = pack_header, .place = plain_place, .gemm = product,              \
+        .depthwise_bytes = avx2_depthwise_bytes, .pack_depthwise = avx2_pack_depthwise, .depthwise = avx2_depthwise, .copy = avx2_copy,            \
+        .sum_rows = sum_rows_8, .window_max = avx2_window_max, .window_sum = window_sum_8, .interleave = interleave, .add = avx2_add,              \
+        .adds_linear = true                                                                                                                        \
+    }
+
+const struct byte_kernels byte_kernels_avx2 = TABLE(BYTE_DEPTH, gemm), byte_kernels_avxvnni = TABLE(AVXVNNI_DEPTH, gemm_8_avxvnni);

@@ -44,22 +44,11 @@ static int place(int width, int column)
     return width == NARROW ? column : column / 8 * 4 + column % 4 + column % 8 / 4 * 16;
 }
 
-void vnni_write_column(char *header, int element, int32_t bias, int32_t multiplier, int32_t shift, int32_t zero_point)
-{
-    struct vnni_header *h = (struct vnni_header *)(void *)header;
-    int right = shift > 0 ? 0 : -shift;
-    uint32_t half = right > 0 ? 1u << (right - 1) : 0, zero = (uint32_t)((uint64_t)(int64_t)zero_point << right);
-    h->bias[element] = (int32_t)((uint32_t)bias + VNNI_BIAS);
-    h->factor[element] = 2 * (uint32_t)multiplier;
-    h->constant[element] = half + zero - (uint32_t)multiplier;
-    h->shift[element] = right;
-}
-
 static void pack_header(char *panel, int width, const struct byte_columns *columns)
 {
     for (int c = 0; c < columns->count; c++) {
         int at = place(width, c);
-        vnni_write_column(panel + at / 16 * sizeof(struct vnni_header), at % 16, columns->bias[c], columns->multiplier[c], columns->shift[c],
+        byte_header_write((struct byte_header *)(void *)panel + at / 16, at % 16, columns->bias[c], columns->multiplier[c], columns->shift[c],
                           columns->zero_point);
     }
 }
@@ -72,7 +61,7 @@ static void gemm_exact(struct byte_tile *tile, tile_function *run)
     tile->sums = NULL;
     for (int r = 0; r < tile->rows; r++) {
         for (int c = 0; c < tile->columns; c++) {
-            int32_t sum = (int32_t)((uint32_t)sums[r][place(tile->width, c)] - VNNI_BIAS);
+            int32_t sum = (int32_t)((uint32_t)sums[r][place(tile->width, c)] - BYTE_BIAS);
             tile->out[r * tile->out_stride + c] = byte_result(tile->results, tile->first_column + c, sum);
         }
     }
@@ -145,7 +134,7 @@ static void sum_rows(const uint8_t *const *inputs, int rows, const int64_t *dist
 }
 
 const struct byte_kernels byte_kernels_avx512vnni = {
-    .rows = ROWS, .columns = WIDE, .narrow_columns = NARROW, .depth = DEPTH, .row_of_panels = true, .header_bytes = sizeof(struct vnni_header) / 16,
+    .rows = ROWS, .columns = WIDE, .narrow_columns = NARROW, .depth = DEPTH, .row_of_panels = true, .header_bytes = sizeof(struct byte_header) / 16,
     .pack_header = pack_header, .place = place, .gemm = gemm, .depthwise_bytes = vnni_depthwise_bytes, .pack_depthwise = vnni_pack_depthwise,
     .depthwise = vnni_depthwise, .copy = copy, .sum_rows = sum_rows,
     .window_max = avx512_window_max, .window_sum = avx512_window_sum, .interleave = avx512_interleave, .add = avx512_add, .adds_linear = true,

@@ -4,47 +4,24 @@
  * vpdpbusd adds all four taps of 16 results. Where lines of results overlap in their inputs (quad_step 1), the interleaved inputs serve
  * up to four lines.
  *
- * A line is flat: result i belongs to channel i % channels. A block holds the weights and constants of 64 results in a row; they repeat
- * after `channels / gcd(channels, 64)` blocks. Where these would be too many, each pixel is done apart, in blocks from channel 0 on.
- * Block: 4 struct vnni_header (of positions 16 L + 4 g + k, for vector g, lane L, element k: the order that unpacks give), then weights
+ * What blocks are: depthwise_blocks.h.
+ * Block: 4 struct byte_header (of positions 16 L + 4 g + k, for vector g, lane L, element k: the order that unpacks give), then weights
  * [sets][groups][4 vectors][64] i8. */
 #include "inference/kernels/x86/bytes_avx512vnni.h"
+#include "inference/kernels/x86/depthwise_blocks.h"
 
 #include <immintrin.h>
 
-enum { BLOCK = 64, BLOCKS_MAX = 17 };
+enum { BLOCK = 64 };
 
-struct blocks {
-    int64_t count, step; /* results from one use of a block to the next */
-    size_t bytes;
-    bool flat;
-};
-
-static int64_t common_divisor(int64_t a, int64_t b)
+static struct byte_blocks plan_blocks(int64_t channels, int groups, int sets)
 {
-    while (b != 0) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
-static struct blocks plan_blocks(int64_t channels, int groups, int sets)
-{
-    struct blocks blocks = {.count = channels / common_divisor(channels, BLOCK), .flat = true};
-    blocks.bytes = 4 * sizeof(struct vnni_header) + (size_t)sets * (size_t)groups * 4 * 64;
-    if (channels % BLOCK != 0 && blocks.count > BLOCKS_MAX) {
-        blocks.flat = false;
-        blocks.count = (channels + BLOCK - 1) / BLOCK;
-    }
-    blocks.step = blocks.flat ? blocks.count * BLOCK : channels;
-    return blocks;
+    return byte_blocks_plan(channels, BLOCK, 4 * sizeof(struct byte_header) + (size_t)sets * (size_t)groups * 4 * 64);
 }
 
 size_t vnni_depthwise_bytes(int64_t channels, int groups, int sets)
 {
-    struct blocks blocks = plan_blocks(channels, groups, sets);
+    struct byte_blocks blocks = plan_blocks(channels, groups, sets);
     return (size_t)blocks.count * blocks.bytes;
 }
 
@@ -55,9 +32,9 @@ static int position_of(int vector, int element)
 
 static void pack_position(char *block, int vector, int element, const struct byte_depthwise_weights *weights, int64_t channel)
 {
-    vnni_write_column(block + (size_t)vector * sizeof(struct vnni_header), element, weights->bias[channel], weights->multiplier[channel],
+    byte_header_write((struct byte_header *)(void *)block + vector, element, weights->bias[channel], weights->multiplier[channel],
                       weights->shift[channel], weights->zero_point);
-    int8_t *target = (int8_t *)block + 4 * sizeof(struct vnni_header) + vector * 64 + element * 4;
+    int8_t *target = (int8_t *)block + 4 * sizeof(struct byte_header) + vector * 64 + element * 4;
     for (int tap = 0; tap < weights->groups * 4; tap++) {
         int32_t rest = weights->weights[tap * weights->channels + channel];
         for (int set = 0; set < weights->sets; set++) {
@@ -70,7 +47,7 @@ static void pack_position(char *block, int vector, int element, const struct byt
 
 void vnni_pack_depthwise(void *packed, const struct byte_depthwise_weights *weights)
 {
-    struct blocks blocks = plan_blocks(weights->channels, weights->groups, weights->sets);
+    struct byte_blocks blocks = plan_blocks(weights->channels, weights->groups, weights->sets);
     for (int64_t b = 0; b < blocks.count; b++) {
         for (int i = 0; i < BLOCK; i++) {
             int vector = i % 16 / 4, element = i / 16 * 4 + i % 4;
@@ -102,7 +79,7 @@ INLINE __m512i odd_lanes(__m512i x)
 }
 
 /* See gemm_8_avx512vnni.S. */
-INLINE __m512i requantize(__m512i y, const struct vnni_header *h, const bool positive)
+INLINE __m512i requantize(__m512i y, const struct byte_header *h, const bool positive)
 {
     __m512i factor = _mm512_loadu_si512(h->factor), upper = _mm512_loadu_si512(h->constant), shift = _mm512_loadu_si512(h->shift);
     __m512i even = _mm512_or_si512(_mm512_slli_epi64(upper, 32), _mm512_set1_epi64(1ll << 31));
@@ -111,7 +88,7 @@ INLINE __m512i requantize(__m512i y, const struct vnni_header *h, const bool pos
     odd = _mm512_add_epi64(_mm512_mul_epu32(odd_lanes(y), odd_lanes(factor)), odd);
     __m512i high = (__m512i)_mm512_mask_movehdup_ps((__m512)odd, 0x5555, (__m512)even);
     if (!positive) {
-        __mmask16 negative = _mm512_cmplt_epu32_mask(y, _mm512_set1_epi32((int)VNNI_BIAS));
+        __mmask16 negative = _mm512_cmplt_epu32_mask(y, _mm512_set1_epi32((int)BYTE_BIAS));
         high = _mm512_mask_sub_epi32(high, negative, high, _mm512_min_epu32(shift, _mm512_set1_epi32(1)));
     }
     return _mm512_srav_epi32(high, shift);
@@ -127,7 +104,7 @@ INLINE __m512i pack_bytes(const __m512i v[4], const struct finish *finish)
     return _mm512_xor_si512(_mm512_min_epu8(_mm512_max_epu8(bytes, finish->low), finish->high), finish->flip);
 }
 
-INLINE void finish_lines(__m512i sums[][4], const int lines, const bool positive, const struct vnni_header *headers, const struct finish *finish,
+INLINE void finish_lines(__m512i sums[][4], const int lines, const bool positive, const struct byte_header *headers, const struct finish *finish,
                          uint8_t *out, int64_t out_stride, __mmask64 mask)
 {
 #pragma GCC unroll 4
@@ -141,7 +118,7 @@ INLINE void finish_lines(__m512i sums[][4], const int lines, const bool positive
         _mm512_mask_storeu_epi8(out + r * out_stride, mask, pack_bytes(sums[r], finish));
 }
 
-INLINE void start_lines(__m512i sums[][4], const int lines, const struct vnni_header *headers)
+INLINE void start_lines(__m512i sums[][4], const int lines, const struct byte_header *headers)
 {
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++) {
@@ -156,7 +133,7 @@ INLINE void start_lines(__m512i sums[][4], const int lines, const struct vnni_he
 INLINE void chunk_of_three(const struct byte_depthwise *call, const int lines, const int step, const bool positive, const int sets, const char *block,
                            const struct finish *finish, int64_t at, __mmask64 mask)
 {
-    const struct vnni_header *headers = (const struct vnni_header *)(const void *)block;
+    const struct byte_header *headers = (const struct byte_header *)(const void *)block;
     const char *weights = block + 4 * sizeof *headers;
     __m512i sums[BYTE_LINES_MAX][4];
     start_lines(sums, lines, headers);
@@ -179,7 +156,7 @@ INLINE void chunk_of_three(const struct byte_depthwise *call, const int lines, c
 
 INLINE void sum_chunk(const struct byte_depthwise *call, const uint8_t *const *quads, const char *block, int64_t at, __m512i sums[4])
 {
-    const char *weights = block + 4 * sizeof(struct vnni_header);
+    const char *weights = block + 4 * sizeof(struct byte_header);
     for (int n = 0; n < call->groups; n++, weights += 256) {
         __m512i four[4];
         interleave(quads + 4 * n, at, false, four);
@@ -195,7 +172,7 @@ INLINE void sum_chunk(const struct byte_depthwise *call, const uint8_t *const *q
 INLINE void chunk_of_any(const struct byte_depthwise *call, int line, const bool positive, const char *block, const struct finish *finish, int64_t at,
                          __mmask64 mask)
 {
-    const struct vnni_header *headers = (const struct vnni_header *)(const void *)block;
+    const struct byte_header *headers = (const struct byte_header *)(const void *)block;
     __m512i sums[1][4];
     start_lines(sums, 1, headers);
     sum_chunk(call, call->quads + 4 * line * call->quad_step, block, at, sums[0]);
@@ -204,7 +181,7 @@ INLINE void chunk_of_any(const struct byte_depthwise *call, int line, const bool
 
 static void chunk_exact(const struct byte_depthwise *call, int line, const char *block, int64_t at, __mmask64 mask)
 {
-    const struct vnni_header *headers = (const struct vnni_header *)(const void *)block;
+    const struct byte_header *headers = (const struct byte_header *)(const void *)block;
     _Alignas(64) int32_t stored[4][16];
     __m512i sums[1][4];
     start_lines(sums, 1, headers);
@@ -214,24 +191,22 @@ static void chunk_exact(const struct byte_depthwise *call, int line, const char 
     for (int i = 0; i < BLOCK; i++) {
         if ((mask >> i & 1) == 0)
             continue;
-        int32_t sum = (int32_t)((uint32_t)stored[i % 16 / 4][i / 16 * 4 + i % 4] - VNNI_BIAS);
+        int32_t sum = (int32_t)((uint32_t)stored[i % 16 / 4][i / 16 * 4 + i % 4] - BYTE_BIAS);
         call->out[line * call->out_stride + at + i] = byte_result(call->results, (at + i) % call->channels, sum);
     }
 }
 
-/* Every use of every block: body sees block, at, mask. */
-#define FOR_EACH_CHUNK(call, body)                                                                                        \
-    do {                                                                                                                  \
-        struct blocks blocks = plan_blocks(call->channels, call->groups, call->sets);                                     \
-        const char *block = call->packed;                                                                                 \
-        for (int64_t b = 0; b < blocks.count; b++, block += blocks.bytes) {                                               \
-            for (int64_t at = b * BLOCK; at < call->length; at += blocks.step) {                                          \
-                int64_t left = blocks.flat ? call->length - at : call->channels - b * BLOCK;                              \
-                __mmask64 mask = left >= BLOCK ? ~0ull : (1ull << left) - 1;                                              \
-                body;                                                                                                     \
-            }                                                                                                             \
-        }                                                                                                                 \
-    } while (0)
+static inline __mmask64 chunk_mask(int64_t left)
+{
+    return left >= BLOCK ? ~0ull : (1ull << left) - 1;
+}
+
+/* body sees block, at, mask besides */
+#define FOR_EACH_CHUNK(call, body)                                                                   \
+    BYTE_BLOCKS_EACH(call, plan_blocks(call->channels, call->groups, call->sets), BLOCK, {           \
+        __mmask64 mask = chunk_mask(left);                                                           \
+        body;                                                                                        \
+    })
 
 #define DEFINE_LINES(name, body)                                                               \
     static void name(const struct byte_depthwise *call, const struct finish *finish)            \

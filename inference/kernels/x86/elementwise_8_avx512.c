@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/kernels/x86/elementwise_8_avx512.h"
 
+#include "inference/kernels/x86/interleave_three.h"
+
 #include <immintrin.h>
 
 #define INLINE static inline __attribute__((always_inline))
@@ -51,36 +53,6 @@ void avx512_window_sum(const uint8_t *first, const int64_t *distances, int64_t c
             sum_block(first + c, distances + n, count - n < 256 ? count - n : 256, mask, flips, total);
         for (int i = 0; i < 4; i++)
             _mm512_mask_storeu_epi32(sums + c + 16 * i, (__mmask16)(mask >> (16 * i)), total[i]);
-    }
-}
-
-/* 16 pixels of three planes: each of the three results takes bytes of all planes by three shuffles. */
-INLINE __m128i pick(__m128i first, __m128i second, __m128i third, const int8_t picks[3][16])
-{
-    __m128i a = _mm_shuffle_epi8(first, _mm_loadu_si128((const __m128i *)(const void *)picks[0]));
-    __m128i b = _mm_shuffle_epi8(second, _mm_loadu_si128((const __m128i *)(const void *)picks[1]));
-    __m128i c = _mm_shuffle_epi8(third, _mm_loadu_si128((const __m128i *)(const void *)picks[2]));
-    return _mm_or_si128(_mm_or_si128(a, b), c);
-}
-
-static void interleave_three(uint8_t *target, const uint8_t *source, int64_t count)
-{
-    int8_t picks[3][3][16];
-    for (int i = 0; i < 48; i++) {
-        for (int plane = 0; plane < 3; plane++)
-            picks[i / 16][plane][i % 16] = (int8_t)(i % 3 == plane ? i / 3 : -1);
-    }
-    int64_t i = 0;
-    for (; i + 16 <= count; i += 16, target += 48) {
-        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(source + i));
-        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(source + count + i));
-        __m128i c = _mm_loadu_si128((const __m128i *)(const void *)(source + 2 * count + i));
-        for (int part = 0; part < 3; part++)
-            _mm_storeu_si128((__m128i *)(void *)(target + 16 * part), pick(a, b, c, picks[part]));
-    }
-    for (; i < count; i++) {
-        for (int plane = 0; plane < 3; plane++)
-            *target++ = source[plane * count + i];
     }
 }
 

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tile_8_avx2.h: the sums of vector_gemm_8.h for 256-bit vectors: tiles of 4 rows x 16 columns, eight accumulators.
+ * tile_8_avx2.h: bytes.h's matrix product with 256-bit vectors: tiles of 4 rows x 16 columns, eight accumulators.
  *
  * With AVX-VNNI vpdpbusd does four u8 x i8 at once. Without, bytes are widened to i16 and vpmaddwd does two: vpmaddubsw would saturate
  * (2 x 255 x 127 is beyond 16 bits). Rows are widened once for a panel, into a buffer of DEPTH_MAX inputs. */
-#include "inference/kernels/bytes_plain.h"
+#include "inference/kernels/x86/requantize_avx2.h"
 
-#include <immintrin.h>
 #include <string.h>
-
-#define BYTE_TILE
 
 #ifdef TILE_VNNI
 enum { BYTE_ROWS = 4, BYTE_COLUMNS = 16, BYTE_DEPTH = 4 };
@@ -21,12 +18,7 @@ struct tile_sums {
     __m256i v[BYTE_ROWS][2];
 };
 
-static inline __attribute__((always_inline)) __m256i load(const void *at)
-{
-    return _mm256_loadu_si256((const __m256i *)at);
-}
-
-static inline __attribute__((always_inline)) __m256i broadcast(const void *at)
+INLINE_AVX2 __m256i broadcast(const void *at)
 {
     int32_t x;
     memcpy(&x, at, sizeof x);
@@ -35,8 +27,7 @@ static inline __attribute__((always_inline)) __m256i broadcast(const void *at)
 
 #ifdef TILE_VNNI
 /* Inputs first .. of all rows by the weights of one tap. */
-static inline __attribute__((always_inline)) const int8_t *add_tap(struct tile_sums *sums, const uint8_t *const *rows, int64_t depth, uint8_t flip,
-                                                                   const int8_t *weights)
+INLINE_AVX2 const int8_t *add_tap(struct tile_sums *sums, const uint8_t *const *rows, int64_t depth, uint8_t flip, const int8_t *weights)
 {
     __m256i flips = _mm256_set1_epi8((char)flip);
     for (int64_t k = 0; k < depth; k += 4, weights += 64) {
@@ -51,7 +42,7 @@ static inline __attribute__((always_inline)) const int8_t *add_tap(struct tile_s
     return weights;
 }
 #else
-static inline __attribute__((always_inline)) void widen(const uint8_t *row, int64_t depth, uint8_t flip, int16_t *wide)
+INLINE_AVX2 void widen(const uint8_t *row, int64_t depth, uint8_t flip, int16_t *wide)
 {
     __m128i flips = _mm_set1_epi8((char)flip);
     for (int64_t k = 0; k < depth; k += 16) { /* rows may be read, not used, behind their end */
@@ -60,8 +51,7 @@ static inline __attribute__((always_inline)) void widen(const uint8_t *row, int6
     }
 }
 
-static inline __attribute__((always_inline)) const int8_t *add_tap(struct tile_sums *sums, const uint8_t *const *rows, int64_t depth, uint8_t flip,
-                                                                   const int8_t *weights)
+INLINE_AVX2 const int8_t *add_tap(struct tile_sums *sums, const uint8_t *const *rows, int64_t depth, uint8_t flip, const int8_t *weights)
 {
     int16_t wide[BYTE_ROWS][DEPTH_MAX + 16];
     for (int64_t first = 0; first < depth; first += DEPTH_MAX) {
@@ -84,22 +74,75 @@ static inline __attribute__((always_inline)) const int8_t *add_tap(struct tile_s
 #endif
 
 /* Rows that the tile lacks repeat its first: four rows cost what one costs. */
-static inline __attribute__((always_inline)) void byte_tile_sums(const struct byte_tile *tile, int32_t sums[][BYTE_COLUMNS])
+INLINE_AVX2 void sum_tile(const struct byte_tile *tile, struct tile_sums *total)
 {
-    struct tile_sums total;
-    const int8_t *weights = (const int8_t *)tile->panel + BYTE_COLUMNS * PLAIN_HEADER_BYTES;
+    const struct byte_header *header = (const struct byte_header *)(const void *)tile->panel;
+    const int8_t *weights = (const int8_t *)(header + 1);
     for (int r = 0; r < BYTE_ROWS; r++) {
-        total.v[r][0] = load(tile->panel);
-        total.v[r][1] = load(tile->panel + 32);
+        __m256i offset = _mm256_set1_epi32(tile->row_offsets != NULL && r < tile->rows ? tile->row_offsets[r] : 0);
+        total->v[r][0] = _mm256_add_epi32(load(header->bias), offset);
+        total->v[r][1] = _mm256_add_epi32(load(header->bias + 8), offset);
     }
     for (int64_t t = 0; t < tile->taps; t++) {
         const uint8_t *rows[BYTE_ROWS];
         for (int r = 0; r < BYTE_ROWS; r++)
             rows[r] = tile->inputs[r < tile->rows ? r : 0] + tile->distances[t];
-        weights = add_tap(&total, rows, tile->depth, (uint8_t)tile->flips, weights);
+        weights = add_tap(total, rows, tile->depth, (uint8_t)tile->flips, weights);
     }
+}
+
+/* Rows of 16 bytes; of the last panel, fewer. */
+INLINE_AVX2 void store_row(const struct byte_tile *tile, int row, __m128i bytes)
+{
+    uint8_t *out = tile->out + row * tile->out_stride, all[BYTE_COLUMNS];
+    if (row >= tile->rows)
+        return;
+    if (tile->columns == BYTE_COLUMNS) {
+        _mm_storeu_si128((__m128i *)(void *)out, bytes);
+        return;
+    }
+    _mm_storeu_si128((__m128i *)(void *)all, bytes);
+    memcpy(out, all, (size_t)tile->columns);
+}
+
+INLINE_AVX2 void finish_tile(const struct byte_tile *tile, struct tile_sums *sums, const bool positive)
+{
+    const struct byte_header *header = (const struct byte_header *)(const void *)tile->panel;
+    const struct finish finish = finish_of(tile->results);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7); /* packs work within 128-bit lanes */
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; half++) {
+#pragma GCC unroll 4
+        for (int r = 0; r < BYTE_ROWS; r++)
+            sums->v[r][half] = requantize(sums->v[r][half], header, half, positive);
+    }
+#pragma GCC unroll 2
+    for (int r = 0; r < BYTE_ROWS; r += 2) {
+        __m256i words = _mm256_packs_epi32(sums->v[r][0], sums->v[r][1]), more = _mm256_packs_epi32(sums->v[r + 1][0], sums->v[r + 1][1]);
+        __m256i bytes = finish_bytes(_mm256_permutevar8x32_epi32(_mm256_packus_epi16(words, more), order), &finish);
+        store_row(tile, r, _mm256_castsi256_si128(bytes));
+        store_row(tile, r + 1, _mm256_extracti128_si256(bytes, 1));
+    }
+}
+
+static void finish_exactly(const struct byte_tile *tile, const struct tile_sums *sums)
+{
+    uint32_t stored[BYTE_COLUMNS];
     for (int r = 0; r < tile->rows; r++) {
-        _mm256_storeu_si256((__m256i *)(void *)sums[r], total.v[r][0]);
-        _mm256_storeu_si256((__m256i *)(void *)(sums[r] + 8), total.v[r][1]);
+        memcpy(stored, sums->v[r], sizeof stored);
+        for (int c = 0; c < tile->columns; c++)
+            tile->out[r * tile->out_stride + c] = byte_result(tile->results, tile->first_column + c, (int32_t)(stored[c] - BYTE_BIAS));
     }
+}
+
+static void gemm_tile(const struct byte_tile *tile)
+{
+    struct tile_sums sums;
+    sum_tile(tile, &sums);
+    if (tile->results->exact)
+        finish_exactly(tile, &sums);
+    else if (tile->results->positive)
+        finish_tile(tile, &sums, true);
+    else
+        finish_tile(tile, &sums, false);
 }
