@@ -255,11 +255,31 @@ int model_layer_count(const struct model *model)
     return model->graph.node_count;
 }
 
+static uint64_t value_bytes(const struct graph *graph, int32_t value)
+{
+    return value >= 0 ? (uint64_t)shape_elements(&graph->values[value].shape) * dtype_bytes(graph->values[value].dtype) : 0;
+}
+
+static uint64_t layer_bytes(const struct graph *graph, const struct node *node)
+{
+    uint64_t bytes = 0;
+    for (int32_t i = 0; i < node->input_count; i++) {
+        int32_t first = 0;
+        while (node->inputs[first] != node->inputs[i])
+            first++;
+        bytes += first == i ? value_bytes(graph, node->inputs[i]) : 0;
+    }
+    for (int32_t i = 0; i < node->output_count; i++)
+        bytes += value_bytes(graph, node->outputs[i]);
+    return bytes;
+}
+
 struct layer model_layer(const struct model *model, int index)
 {
     const struct node *node = &model->graph.nodes[index];
     const struct shape none = {0};
     return (struct layer){.name = node->name, .kind = operator_name(node->kind), .macs = model->operations[index].macs,
+                          .bytes = layer_bytes(&model->graph, node),
                           .shape = node->output_count > 0 ? model->graph.values[node->outputs[0]].shape : none};
 }
 

@@ -66,6 +66,7 @@ struct layer {
     const char *name, *kind;
     struct shape shape; /* of its result */
     uint64_t macs;
+    uint64_t bytes;     /* of its inputs, weights and results, each once */
 };
 int model_layer_count(const struct model *model);
 struct layer model_layer(const struct model *model, int index);

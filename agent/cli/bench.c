@@ -2,6 +2,7 @@
 #include "agent/bundle.h"
 #include "agent/cli/cli.h"
 #include "agent/cli/peer.h"
+#include "agent/cli/roofline.h"
 #include "base/json_writer.h"
 #include "inference/threads.h"
 
@@ -18,10 +19,11 @@ static const char usage[] =
     "      --runs R      timed runs (default: about half a second's worth)\n"
     "      --cpu NAME    kernels: scalar, avx2, avxvnni, avx512, avx512vnni, neon (default: the best of this CPU)\n"
     "      --profile     one line a layer: lowest time of the runs, share of the whole, GMAC/s\n"
+    "      --svg FILE    a picture of the layers under what this CPU can multiply and read at most (roofline), which takes a second longer\n"
     "      --packed      keep the weights as these kernels want them in a file beside the model, and use it\n"
     "      --compare R   time onnxruntime beside eddy, in rounds, and compare results; its library is found by the system's loader, or is\n"
     "                    named: onnxruntime=PATH (ncnn and xnnpack read no such files: bench/inference.py)\n"
-    "      --json        one JSON line\n";
+    "      --json        one JSON line; with --profile or --svg the layers are in it\n";
 
 enum { WARM_UP_RUNS = 10, RUNS_MAX = 1000000, ROUNDS = 3 };
 
@@ -81,6 +83,7 @@ static long peak_kb(void)
 struct bench_settings {
     struct model_options model;
     const char *compare; /* NULL: with nothing */
+    const char *svg;     /* NULL: no picture */
     int runs, threads;
     bool json, profile;
 };
@@ -88,8 +91,11 @@ struct bench_settings {
 struct bench_result {
     double load_ms, first_ms, median_ms, min_ms, p95_ms;
     int runs, threads;
+    long peak_kb;        /* of eddy alone: what measures the machine takes more */
     const char *peer;    /* NULL: none; own_ms, peer_ms: lowest median of the rounds */
     double own_ms, peer_ms, difference;
+    int64_t *layer_ns;   /* NULL: layers were not measured */
+    const struct ceilings *ceilings; /* NULL: not measured */
 };
 
 static int time_runs(struct run *run, int runs, struct bench_result *result)
@@ -156,12 +162,70 @@ static enum error_code time_peer(struct peer *peer, struct run *run, struct benc
     return code;
 }
 
-static void print_json(const char *path, const struct model *model, const struct bench_result *result)
+static void write_number(struct json_writer *writer, const char *key, double value)
 {
-    char text[4096];
+    json_key(writer, key);
+    json_float(writer, value);
+}
+
+static void write_layers(struct json_writer *writer, const struct model *model, const int64_t *layer_ns)
+{
+    json_key(writer, "layers");
+    json_array_begin(writer);
+    for (int i = 0; i < model_layer_count(model); i++) {
+        struct layer layer = model_layer(model, i);
+        json_object_begin(writer);
+        json_key(writer, "name");
+        json_string(writer, layer.name);
+        json_key(writer, "kind");
+        json_string(writer, layer.kind);
+        write_number(writer, "us", (double)layer_ns[i] / 1e3);
+        json_key(writer, "macs");
+        json_integer(writer, (int64_t)layer.macs);
+        json_key(writer, "bytes");
+        json_integer(writer, (int64_t)layer.bytes);
+        json_object_end(writer);
+    }
+    json_array_end(writer);
+}
+
+static void write_ceilings(struct json_writer *writer, const struct ceilings *ceilings)
+{
+    json_key(writer, "ceilings");
+    json_object_begin(writer);
+    write_number(writer, "f32_gmac_s", ceilings->f32_gmac_s);
+    write_number(writer, "i8_gmac_s", ceilings->i8_gmac_s);
+    json_key(writer, "read");
+    json_array_begin(writer);
+    for (int i = 0; i < CEILINGS_READ; i++) {
+        json_object_begin(writer);
+        json_key(writer, "bytes");
+        json_integer(writer, (int64_t)ceilings->read[i].bytes);
+        write_number(writer, "gb_s", ceilings->read[i].gb_s);
+        json_object_end(writer);
+    }
+    json_array_end(writer);
+    json_object_end(writer);
+}
+
+static size_t json_bytes(const struct model *model, const struct bench_result *result)
+{
+    enum { FIXED = 8192, LAYER = 256, ESCAPED = 6 };
+    size_t bytes = FIXED;
+    for (int i = 0; result->layer_ns != NULL && i < model_layer_count(model); i++)
+        bytes += LAYER + ESCAPED * strlen(model_layer(model, i).name);
+    return bytes;
+}
+
+static enum error_code print_json(const char *path, const struct model *model, const struct bench_result *result, struct error *error)
+{
+    const size_t bytes = json_bytes(model, result);
+    char *text = malloc(bytes);
+    if (text == NULL)
+        return error_set(error, ERROR_LIMIT, "no memory for a line of %zu bytes", bytes);
     const char *name = strrchr(path, '/');
     struct json_writer writer;
-    json_writer_init(&writer, text, sizeof text);
+    json_writer_init(&writer, text, bytes);
     json_object_begin(&writer);
     json_key(&writer, "model");
     json_string(&writer, name != NULL ? name + 1 : path);
@@ -170,10 +234,8 @@ static void print_json(const char *path, const struct model *model, const struct
     const struct { const char *key; double value; } numbers[] = {
         {"threads", result->threads}, {"runs", result->runs}, {"load_ms", result->load_ms}, {"first_ms", result->first_ms}, {"med_ms", result->median_ms},
         {"min_ms", result->min_ms}, {"p95_ms", result->p95_ms}};
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        json_key(&writer, numbers[i].key);
-        json_float(&writer, numbers[i].value);
-    }
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        write_number(&writer, numbers[i].key, numbers[i].value);
     json_key(&writer, "macs");
     json_integer(&writer, (int64_t)model_macs(model));
     json_key(&writer, "winograd_layers");
@@ -181,7 +243,7 @@ static void print_json(const char *path, const struct model *model, const struct
     json_key(&writer, "arena_bytes");
     json_integer(&writer, (int64_t)model_memory(model));
     json_key(&writer, "peak_kb");
-    json_integer(&writer, peak_kb());
+    json_integer(&writer, result->peak_kb);
     json_key(&writer, "packed");
     json_bool(&writer, model_is_packed_mapped(model));
     if (result->peer != NULL) {
@@ -189,14 +251,18 @@ static void print_json(const char *path, const struct model *model, const struct
             {"own_ms", result->own_ms}, {"peer_ms", result->peer_ms}, {"ratio", result->peer_ms / result->own_ms}, {"difference", result->difference}};
         json_key(&writer, "peer");
         json_string(&writer, result->peer);
-        for (size_t i = 0; i < sizeof compared / sizeof compared[0]; i++) {
-            json_key(&writer, compared[i].key);
-            json_float(&writer, compared[i].value);
-        }
+        for (size_t i = 0; i < sizeof compared / sizeof compared[0]; i++)
+            write_number(&writer, compared[i].key, compared[i].value);
     }
+    if (result->layer_ns != NULL)
+        write_layers(&writer, model, result->layer_ns);
+    if (result->ceilings != NULL)
+        write_ceilings(&writer, result->ceilings);
     json_object_end(&writer);
     json_writer_finish(&writer);
     puts(text);
+    free(text);
+    return ERROR_NONE;
 }
 
 static void print_text(const char *path, const struct model *model, const struct bench_result *result)
@@ -205,22 +271,29 @@ static void print_text(const char *path, const struct model *model, const struct
     printf("  load %.2f ms, first %.3f ms, median %.4f ms, min %.4f ms, p95 %.4f ms\n", result->load_ms, result->first_ms, result->median_ms,
            result->min_ms, result->p95_ms);
     printf("  %.1f MMAC, %.1f GMAC/s, arena %.2f MB, peak RSS %.1f MB\n", (double)model_macs(model) / 1e6,
-           (double)model_macs(model) / result->median_ms / 1e6, (double)model_memory(model) / 1e6, (double)peak_kb() / 1024);
+           (double)model_macs(model) / result->median_ms / 1e6, (double)model_memory(model) / 1e6, (double)result->peak_kb / 1024);
     if (result->peer != NULL)
         printf("  %s: median %.4f ms, eddy in the same rounds %.4f ms: %.2f times as fast; results differ by at most %g\n", result->peer,
                result->peer_ms, result->own_ms, result->peer_ms / result->own_ms, result->difference);
 }
 
-static void print_profile(const struct model *model, struct run *run, int runs)
+static enum error_code measure_layers(const struct model *model, struct run *run, struct bench_result *result, struct error *error)
 {
     int count = model_layer_count(model);
-    int64_t *times = malloc(((size_t)count + 1) * sizeof *times), sum = 0;
-    if (times == NULL)
-        return;
+    result->layer_ns = malloc(((size_t)count + 1) * sizeof *result->layer_ns);
+    if (result->layer_ns == NULL)
+        return error_set(error, ERROR_LIMIT, "no memory for the times of the layers");
     for (int i = 0; i < count; i++)
-        times[i] = INT64_MAX;
-    for (int i = 0; i < runs; i++)
-        run_measure(run, times);
+        result->layer_ns[i] = INT64_MAX;
+    for (int i = 0; i < result->runs; i++)
+        run_measure(run, result->layer_ns);
+    return ERROR_NONE;
+}
+
+static void print_profile(const struct model *model, const int64_t *times)
+{
+    int count = model_layer_count(model);
+    int64_t sum = 0;
     for (int i = 0; i < count; i++)
         sum += times[i];
     printf("%4s %-20s %-20s %10s %6s %8s  %s\n", "", "kind", "result", "us", "%", "GMAC/s", "name");
@@ -234,7 +307,12 @@ static void print_profile(const struct model *model, struct run *run, int runs)
                times[i] > 0 ? (double)layer.macs / (double)times[i] : 0.0, layer.name);
     }
     printf("%4s %-20s %-20s %10.2f\n", "", "sum", "", (double)sum / 1e3);
-    free(times);
+}
+
+static enum error_code draw_roofline(const char *svg, const char *path, const struct model *model, const struct bench_result *result, struct error *error)
+{
+    const char *name = strrchr(path, '/');
+    return roofline_write(svg, &(struct roofline){name != NULL ? name + 1 : path, model, result->layer_ns, result->ceilings, result->threads}, error);
 }
 
 static enum error_code time_model(const struct bench_settings *settings, const char *path, const struct bundle *bundle, struct threads *threads,
@@ -243,6 +321,7 @@ static enum error_code time_model(const struct bench_settings *settings, const c
     const struct model *model = bundle->model;
     struct run *run = NULL;
     struct peer *peer = NULL;
+    struct ceilings ceilings;
     struct bench_result result = {.threads = settings->threads};
     TRY(run_new(model, &run, error));
     enum error_code code = run_set_threads(run, threads, error);
@@ -252,16 +331,26 @@ static enum error_code time_model(const struct bench_settings *settings, const c
         if (time_runs(run, settings->runs, &result) != 0)
             code = error_set(error, ERROR_LIMIT, "no memory for the times of the runs");
     }
+    result.peak_kb = peak_kb();
     if (code == ERROR_NONE && settings->compare != NULL)
         code = peer_open(settings->compare, bundle->manifest->model_path, run, settings->threads, &peer, error);
     if (code == ERROR_NONE && peer != NULL)
         code = time_peer(peer, run, &result, error);
+    if (code == ERROR_NONE && (settings->profile || settings->svg != NULL))
+        code = measure_layers(model, run, &result, error);
+    if (code == ERROR_NONE && settings->svg != NULL) {
+        code = ceilings_measure(model_cpu(model), &ceilings, error);
+        result.ceilings = &ceilings;
+    }
+    if (code == ERROR_NONE && settings->svg != NULL)
+        code = draw_roofline(settings->svg, path, model, &result, error);
     if (code == ERROR_NONE && settings->json)
-        print_json(path, model, &result);
+        code = print_json(path, model, &result, error);
     else if (code == ERROR_NONE)
         print_text(path, model, &result);
-    if (code == ERROR_NONE && settings->profile)
-        print_profile(model, run, result.runs);
+    if (code == ERROR_NONE && settings->profile && !settings->json)
+        print_profile(model, result.layer_ns);
+    free(result.layer_ns);
     peer_close(peer);
     run_free(run);
     return code;
@@ -288,7 +377,8 @@ int cli_bench(int count, char **arguments)
     static const struct option options[] = {{"threads", required_argument, NULL, 't'}, {"runs", required_argument, NULL, 'r'},
                                             {"cpu", required_argument, NULL, 'u'},     {"json", no_argument, NULL, 'j'},
                                             {"profile", no_argument, NULL, 'p'},       {"packed", no_argument, NULL, 'k'},
-                                            {"compare", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
+                                            {"compare", required_argument, NULL, 'c'}, {"svg", required_argument, NULL, 's'},
+                                            {"help", no_argument, NULL, 'h'},
                                             {0}};
     struct bench_settings settings = {.threads = 1};
     long number;
@@ -308,6 +398,7 @@ int cli_bench(int count, char **arguments)
         case 'p': settings.profile = true; break;
         case 'k': settings.model.keep_packed = true; break;
         case 'c': settings.compare = optarg; break;
+        case 's': settings.svg = optarg; break;
         case 'j': settings.json = true; break;
         case 'h': return cli_usage(usage, CLI_DONE);
         default: return cli_usage(usage, CLI_USAGE);

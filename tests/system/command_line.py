@@ -5,8 +5,10 @@
 Exit codes (0 done, 1 failed, 2 usage, 3 only unsupported), help and version everywhere, JSON that is JSON, messages that name what was
 wrong; check, infer, bench, model, and, with a real mosquitto and a real eddyd, tail and ctl."""
 import json
+import math
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree
 
 EDDY, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
 FACTORY = SOURCE / "examples/factory"
@@ -124,6 +127,39 @@ def inference(folder):
     check(len(lines) == 1 and lines[0]["model"].startswith('we"ird'), "a model's file name does not break the JSON", lines)
 
 
+def roofline(folder):
+    """The picture is XML with nothing that runs, has a circle for each layer that multiplies, at its place on both axes, and agrees with the JSON."""
+    picture = folder / "roofline.svg"
+    odd = folder / "a<b>&\"c\".onnx"
+    shutil.copy(CLASSIFIER / "part-check.onnx", odd)
+    line = lines_of(expect(0, "bench", odd, "--runs", "5", "--json", "--svg", picture))[0]
+    ceilings = line["ceilings"]
+    check(ceilings["f32_gmac_s"] > 0 and ceilings["i8_gmac_s"] > 0 and all(read["gb_s"] > 0 for read in ceilings["read"]), "bench measures ceilings", ceilings)
+    root = xml.etree.ElementTree.parse(picture).getroot()
+    space = "{http://www.w3.org/2000/svg}"
+    kinds = {element.tag.removeprefix(space) for element in root.iter()}
+    check(kinds == {"svg", "style", "text", "line", "circle", "title"}, "the picture is of shapes and text", kinds)
+    check([text.text for text in root.iter(f"{space}text") if text.get("class") == "title"] == [odd.name], "the picture is named after its model")
+    grid = [line for line in root.iter(f"{space}line") if line.get("class") == "grid"]
+    places = {"x": [float(line.get("x1")) for line in grid if line.get("x1") == line.get("x2")],
+              "y": [float(line.get("y1")) for line in grid if line.get("y1") == line.get("y2")]}
+    ticks = {axis: [math.log10(float(text.text)) for text in root.iter(f"{space}text") if text.get("class") == axis and re.fullmatch(r"[\d.e+-]+", text.text)]
+             for axis in "xy"}
+    layers = {index: layer for index, layer in enumerate(line["layers"]) if layer["macs"] > 0}
+    circles = {int(circle[0].text.split()[0]): circle for circle in root.iter(f"{space}circle")}
+    check(circles.keys() == layers.keys() and len(list(root.iter(f"{space}circle"))) == len(layers) > 1, "a circle a layer that multiplies", circles)
+    for index, layer in layers.items():
+        values = {"x": layer["macs"] / layer["bytes"], "y": layer["macs"] / layer["us"] / 1e3}
+        for axis, value in values.items():
+            low, high = ticks[axis][0], ticks[axis][-1]
+            expected = places[axis][0] + (math.log10(value) - low) / (high - low) * (places[axis][-1] - places[axis][0])
+            check(abs(float(circles[index].get(f"c{axis}")) - expected) < 0.1, f"layer {index} lies where its {axis} says", circles[index].attrib)
+        words, numbers = circles[index][0].text.rsplit(": ", 1)
+        check(words == f"{index} {layer['kind']} {layer['name']}" and abs(float(numbers.split()[0]) - layer["us"]) < 0.001 + 1e-5 * layer["us"],
+              "a circle says what its layer is", circles[index][0].text)
+    expect(1, "bench", odd, "--runs", "5", "--svg", folder / "absent" / "picture.svg", says="could not be written")
+
+
 def benchmark(folder):
     line = lines_of(expect(0, "bench", ANOMALY, "--runs", "7", "--json"))[0]
     contract = {"model", "cpu", "threads", "runs", "load_ms", "first_ms", "med_ms", "min_ms", "p95_ms", "macs", "arena_bytes", "peak_kb"}
@@ -138,6 +174,7 @@ def benchmark(folder):
     if library:
         line = lines_of(expect(0, "bench", ANOMALY, "--runs", "9", "--json", "--compare", f"onnxruntime={library}"))[0]
         check(line["ratio"] > 0 and line["difference"] < 1.1, f"results beside {line['peer']} differ by at most {line['difference']}")
+    roofline(folder)
     damaged = folder / "damaged.onnx"
     damaged.write_bytes((ANOMALY / "motor-anomaly.onnx").read_bytes()[:1000])
     expect(1, "bench", damaged, says="damaged.onnx")
