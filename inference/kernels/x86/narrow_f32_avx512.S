@@ -101,6 +101,12 @@ pairs_of_columns:           /* [column / 2][row][2] to [row][column] */
     vmulps zmm\accumulator{k2}, zmm\accumulator, zmm28
 .endm
 
+/* Large results are not in the near caches: waiting for them in turn at the end of each tile costs more than this. (Not with wider results,
+ * of which this is a part, nor where several taps take their time.) */
+.macro fetch accumulator, address
+    prefetchw [\address]
+.endm
+
 .macro clamp accumulator
     vmaxps zmm\accumulator, zmm29, zmm\accumulator
     vminps zmm\accumulator, zmm30, zmm\accumulator
@@ -225,7 +231,21 @@ narrow_f32_\together\()_avx512:
     each_row add_residual_\together, 0, rax
     each_row add_residual_\together, 1, rbx
     each_row add_residual_\together, 2, rcx
-8:  mov r10, [r15 + INPUT]
+8:
+    .if \together == 1
+    mov r10, [r15 + OUT]
+    mov rdx, [r15 + OUT_STRIDE]
+    cmp rdx, 16
+    ja 9f
+    cmp qword ptr [r15 + TAPS], 1
+    jne 9f
+    call point_groups
+    each_row fetch, 0, rax
+    each_row fetch, 1, rbx
+    each_row fetch, 2, rcx
+9:
+    .endif
+    mov r10, [r15 + INPUT]
     mov rdx, [r15 + IN_STRIDE]
     call point_groups
     mov r12, rax
