@@ -164,15 +164,44 @@
 .endm
 
 /* maxps and minps give their second operand where one is no number: it stays none. */
-.macro finish register, offset, last
+.macro clamp register
     vmaxps zmm\register, zmm28, zmm\register
     vminps zmm\register, zmm29, zmm\register
+.endm
+
+.macro store register, offset, last
     .if \last
     vmovups [rdi + \offset]{k1}, zmm\register
     .else
     vmovups [rdi + \offset], zmm\register
     .endif
 .endm
+
+/* what_COUNT: of the first COUNT accumulators; all tiles share them. */
+.macro entry what, count, register
+\what\()_\count:
+    \what \register
+.endm
+.macro call_for what, count
+    call \what\()_\count
+.endm
+.macro share what
+    .type \what, @function
+    .p2align 4
+\what\():
+    .cfi_startproc
+    .set count_, 24
+    .rept 24
+    entry \what, %count_, %(count_ - 1)
+    .set count_, count_ - 1
+    .endr
+    ret
+    .cfi_endproc
+    .size \what, . - \what
+.endm
+
+    share lower_negative
+    share clamp
 
 .macro tile rows, vectors, sets
     .globl gemm_f32_\rows\()x\vectors\()_avx512
@@ -298,21 +327,18 @@ gemm_f32_\rows\()x\vectors\()_avx512:
     je 7f
     vpxord xmm30, xmm30, xmm30
     vpbroadcastd zmm31, eax
-    .set row_, 0
-    .rept \rows * \vectors
-    lower_negative %row_
-    .set row_, row_ + 1
-    .endr
+    call_for lower_negative, %(\rows * \vectors)
 7:
     vbroadcastss zmm28, dword ptr [r15 + LOW]
     vbroadcastss zmm29, dword ptr [r15 + HIGH]
+    call_for clamp, %(\rows * \vectors)
     mov rdi, [r15 + OUT]
     .set row_, 0
     .rept \rows
     .if \vectors == 2
-    finish %(row_ * 2), 0, 0
+    store %(row_ * 2), 0, 0
     .endif
-    finish %(row_ * \vectors + \vectors - 1), %(64 * (\vectors - 1)), 1
+    store %(row_ * \vectors + \vectors - 1), %(64 * (\vectors - 1)), 1
     add rdi, rdx
     .set row_, row_ + 1
     .endr
