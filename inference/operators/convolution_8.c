@@ -38,49 +38,67 @@ struct convolution_8 {
     uint8_t zero;
     int block_tiles;
     int64_t tiles, panels, blocks; /* of an image; blocks are what threads share */
+    int64_t tile_rows, longer_tiles; /* so many of its first tiles have a row more */
     bool by_panels;              /* they are blocks of panels; else of tiles */
     size_t table_bytes, offsets_bytes; /* of a block, in scratch; the frame follows */
 };
 
-/* The frame's lines first .. last - 1. */
+/* The frame's lines first .. last - 1: what lies right of one line's image and left of the next one's is one piece. */
 static void fill_frame(const struct convolution_8 *convolution, const uint8_t *input, uint8_t *frame, int64_t first, int64_t last)
 {
     size_t row = (size_t)(convolution->image_width * convolution->channels), frame_row = (size_t)(convolution->width * convolution->channels);
-    size_t left = (size_t)(convolution->spatial.pad[1] * convolution->channels), right = frame_row - left - row;
-    frame += (size_t)first * frame_row;
-    for (int64_t line = first; line < last; line++, frame += frame_row) {
-        int64_t y = line - convolution->spatial.pad[0];
-        if (y < 0 || y >= convolution->image_height) {
-            memset(frame, convolution->zero, frame_row);
-            continue;
-        }
-        memset(frame, convolution->zero, left);
-        memcpy(frame + left, input + (size_t)y * row, row);
-        memset(frame + left + row, convolution->zero, right);
+    int64_t top = convolution->spatial.pad[0], bottom = top + convolution->image_height;
+    int64_t begin = first < top ? top < last ? top : last : first, end = last > bottom ? bottom > begin ? bottom : begin : last;
+    uint8_t *at = frame + (size_t)first * frame_row, *image = frame + (size_t)begin * frame_row + convolution->spatial.pad[1] * convolution->channels;
+    for (int64_t line = begin; line < end; line++, at = image + row, image += frame_row) {
+        memset(at, convolution->zero, (size_t)(image - at));
+        memcpy(image, input + (size_t)(line - top) * row, row);
     }
+    memset(at, convolution->zero, (size_t)(frame + (size_t)last * frame_row - at));
 }
 
-static void point_pixels(const struct convolution_8 *convolution, const uint8_t *image, int64_t first, int rows, const uint8_t **table)
-{
-    image += first * convolution->channels;
-    for (int r = 0; r < rows; r++, image += convolution->channels)
-        table[r] = image;
-}
+/* Where the windows of result pixels lie, one after the other. */
+struct windows {
+    const uint8_t *at, *line;       /* of the next pixel; of its line's first */
+    int64_t left;                   /* pixels in this line from the next one on; 0: that is the first of the next line */
+    int64_t line_pixels, step, line_step;
+};
 
-static void point_windows(const struct convolution_8 *convolution, const uint8_t *image, int64_t first, int rows, const uint8_t **table)
+static struct windows find_windows(const struct convolution_8 *convolution, const uint8_t *image, int64_t pixel)
 {
     const int32_t *stride = convolution->spatial.stride;
-    int64_t step = (int64_t)stride[1] * convolution->channels, line = (int64_t)stride[0] * convolution->width * convolution->channels;
-    int64_t out_y = first / convolution->out_width, out_x = first % convolution->out_width;
-    const uint8_t *at = image + out_y * line + out_x * step;
-    for (int r = 0; r < rows;) {
-        int64_t left = convolution->out_width - out_x;
-        int end = left < rows - r ? r + (int)left : rows;
-        for (; r < end; r++, at += step)
-            table[r] = at;
-        out_x = 0;
-        at = image + ++out_y * line;
+    struct windows w = {.line_pixels = convolution->out_width, .step = (int64_t)stride[1] * convolution->channels,
+                        .line_step = (int64_t)stride[0] * convolution->width * convolution->channels};
+    if (convolution->direct)
+        w.line_pixels *= convolution->out_height;
+    int64_t y = pixel / w.line_pixels, x = pixel % w.line_pixels;
+    w.line = image + y * w.line_step;
+    w.at = w.line + x * w.step;
+    w.left = w.line_pixels - x;
+    return w;
+}
+
+/* The table has room for BYTE_ROWS_MAX. */
+static void point_windows(struct windows *w, int rows, const uint8_t **table)
+{
+    const uint8_t *at = w->at; /* not of w: the table might be part of it, for all that the compiler knows */
+    int64_t step = w->step;
+    if (w->left >= BYTE_ROWS_MAX) { /* more than are asked for cost less than counting them */
+        for (int r = 0; r < BYTE_ROWS_MAX; r++)
+            table[r] = at + r * step;
+        w->at = at + rows * step;
+        w->left -= rows;
+        return;
     }
+    for (int r = 0; r < rows; r++, at += step) {
+        if (w->left == 0) {
+            at = w->line += w->line_step;
+            w->left = w->line_pixels;
+        }
+        table[r] = at;
+        w->left--;
+    }
+    w->at = at;
 }
 
 /* Tiles of an image and panels of a group: first .. last - 1. */
@@ -91,8 +109,7 @@ struct piece {
 /* All tiles of an image have the same number of rows, or one less. */
 static int64_t tile_start(const struct convolution_8 *convolution, int64_t tile)
 {
-    int64_t pixels = (int64_t)convolution->out_height * convolution->out_width, rows = pixels / convolution->tiles, longer = pixels % convolution->tiles;
-    return tile * rows + (tile < longer ? tile : longer);
+    return tile * convolution->tile_rows + (tile < convolution->longer_tiles ? tile : convolution->longer_tiles);
 }
 
 static void run_piece(const struct convolution_8 *convolution, int64_t group, const struct piece *piece, const uint8_t *image, uint8_t *output, void *scratch)
@@ -100,17 +117,16 @@ static void run_piece(const struct convolution_8 *convolution, int64_t group, co
     const uint8_t **tables = scratch;
     int32_t *offsets = (int32_t *)(void *)((char *)scratch + convolution->table_bytes);
     struct byte_rows block[BLOCK_TILES];
-    for (int64_t tile = piece->first_tile, pixel = tile_start(convolution, tile); tile < piece->last_tile;) {
+    int64_t pixel = tile_start(convolution, piece->first_tile);
+    struct windows windows = find_windows(convolution, image, pixel);
+    for (int64_t tile = piece->first_tile; tile < piece->last_tile;) {
         int count = 0;
-        for (; count < convolution->block_tiles && tile < piece->last_tile; count++) {
-            int64_t end = tile_start(convolution, ++tile);
-            block[count] = (struct byte_rows){.inputs = tables + count * BYTE_ROWS_MAX, .rows = (int)(end - pixel),
+        for (; count < convolution->block_tiles && tile < piece->last_tile; count++, tile++) {
+            int rows = (int)convolution->tile_rows + (tile < convolution->longer_tiles);
+            block[count] = (struct byte_rows){.inputs = tables + count * BYTE_ROWS_MAX, .rows = rows,
                                               .offsets = offsets + count * BYTE_ROWS_MAX, .out = output + pixel * convolution->out_pitch};
-            if (convolution->direct)
-                point_pixels(convolution, image, pixel, block[count].rows, tables + count * BYTE_ROWS_MAX);
-            else
-                point_windows(convolution, image, pixel, block[count].rows, tables + count * BYTE_ROWS_MAX);
-            pixel = end;
+            point_windows(&windows, rows, tables + count * BYTE_ROWS_MAX);
+            pixel += rows;
         }
         packed_8_run(&convolution->groups[group], count, block, convolution->out_pitch, piece->first_panel, piece->last_panel);
     }
@@ -164,6 +180,8 @@ static void choose_parts(struct operation *operation, struct convolution_8 *conv
     convolution->tiles = (pixels + rows - 1) / rows;
     if (blocks > 1 && convolution->tiles > 1 && convolution->tiles < pixels)
         convolution->tiles += convolution->tiles % 2;
+    convolution->tile_rows = pixels / convolution->tiles;
+    convolution->longer_tiles = pixels % convolution->tiles;
     convolution->panels = packed_8_panels(packed);
     size_t weight_bytes = packed->panel_bytes * (size_t)convolution->panels;
     convolution->by_panels = convolution->group_count == 1 && convolution->panels > 1 &&
