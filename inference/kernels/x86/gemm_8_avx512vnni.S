@@ -49,6 +49,7 @@
 #define TILE_PANELS       116
 
 #define HEADER 256
+#define AHEAD 2048
 /* on the stack */
 #define NEXT_DISTANCE 0
 #define TAPS_LEFT     8
@@ -381,6 +382,10 @@ one:
     vmovdqu64 zmm0, zmmword ptr [r14]
   .if vectors == 2
     vmovdqu64 zmm1, zmmword ptr [r14 + 64]
+    .if \count > 7
+    prefetcht0 [r14 + AHEAD]
+    prefetcht0 [r14 + AHEAD + 64]
+    .endif
   .endif
     each_row \count, step
     add r14, 64 * vectors
