@@ -137,15 +137,6 @@ struct node *graph_producer(const struct graph *graph, int32_t value)
     return index < 0 || graph->nodes[index].removed ? NULL : &graph->nodes[index];
 }
 
-bool graph_is_output(const struct graph *graph, int32_t value)
-{
-    for (int32_t i = 0; i < graph->output_count; i++) {
-        if (graph->outputs[i] == value)
-            return true;
-    }
-    return false;
-}
-
 enum error_code graph_count_uses(struct graph *graph, struct graph_uses *uses_out, struct error *error)
 {
     struct graph_uses uses = {.count = arena_allocate_array(&graph->arena, (size_t)graph->value_count + 1, sizeof *uses.count),
@@ -191,19 +182,46 @@ void graph_drop_constant(struct graph *graph, const struct graph_uses *uses, int
         arena_discard(&graph->arena, (void *)first, last - first);
 }
 
-void graph_replace_uses(struct graph *graph, int32_t from, int32_t to)
+enum error_code graph_renaming_begin(struct graph *graph, struct graph_renaming *renaming_out, struct error *error)
+{
+    size_t count = (size_t)graph->value_count;
+    struct graph_renaming renaming = {.to = arena_allocate_array(&graph->arena, count + 1, sizeof *renaming.to),
+                                      .is_output = arena_allocate_array(&graph->arena, count + 1, sizeof *renaming.is_output),
+                                      .value_count = graph->value_count};
+    if (renaming.to == NULL || renaming.is_output == NULL)
+        return error_set(error, ERROR_LIMIT, "the model needs more memory than eddy allows");
+    for (int32_t v = 0; v < graph->value_count; v++)
+        renaming.to[v] = v;
+    for (int32_t i = 0; i < graph->output_count; i++)
+        renaming.is_output[graph->outputs[i]] = true;
+    *renaming_out = renaming;
+    return ERROR_NONE;
+}
+
+void graph_rename(struct graph_renaming *renaming, int32_t from, int32_t to)
+{
+    renaming->to[from] = to;
+    if (to < renaming->value_count)
+        renaming->is_output[to] = renaming->is_output[to] || renaming->is_output[from];
+}
+
+void graph_renew(struct graph *graph, const struct graph_renaming *renaming, struct node *node)
+{
+    graph->inputs_renewed += node->input_count;
+    for (int32_t i = 0; i < node->input_count; i++) {
+        if (node->inputs[i] >= 0 && node->inputs[i] < renaming->value_count)
+            node->inputs[i] = renaming->to[node->inputs[i]];
+    }
+}
+
+void graph_renaming_end(struct graph *graph, const struct graph_renaming *renaming)
 {
     for (int32_t n = 0; n < graph->node_count; n++) {
-        struct node *node = &graph->nodes[n];
-        for (int32_t i = 0; i < node->input_count && !node->removed; i++) {
-            if (node->inputs[i] == from)
-                node->inputs[i] = to;
-        }
+        if (!graph->nodes[n].removed)
+            graph_renew(graph, renaming, &graph->nodes[n]);
     }
-    for (int32_t i = 0; i < graph->output_count; i++) {
-        if (graph->outputs[i] == from)
-            graph->outputs[i] = to;
-    }
+    for (int32_t i = 0; i < graph->output_count; i++)
+        graph->outputs[i] = renaming->to[graph->outputs[i]];
 }
 
 /* Depth-first from the outputs with an own stack: visits exactly what is needed, producers first. */

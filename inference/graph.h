@@ -180,6 +180,7 @@ struct graph {
     size_t mapped_bytes;
     struct packed_weights *packed; /* packed.h; set while layers are prepared; NULL: none is kept */
     int32_t *input_positions;     /* of each input among the file's; NULL: the same */
+    int64_t inputs_renewed;       /* what renaming has looked at so far: for tests */
 };
 
 void graph_init(struct graph *graph);
@@ -192,7 +193,6 @@ int32_t graph_add_constant(struct graph *graph, const char *name, enum dtype dty
 struct node *graph_add_node(struct graph *graph, enum operator_kind kind, const char *name, int32_t input_count, int32_t output_count);
 
 struct node *graph_producer(const struct graph *graph, int32_t value); /* the live node that makes it; NULL: none */
-bool graph_is_output(const struct graph *graph, int32_t value);
 
 /* Who uses each value: counted once, by value index, over live nodes and graph outputs. */
 struct graph_uses {
@@ -205,7 +205,18 @@ MUST_CHECK enum error_code graph_count_uses(struct graph *graph, struct graph_us
 /* A constant that nobody reads any more: its memory goes back to the system, where no other constant that is used shares it. */
 void graph_drop_constant(struct graph *graph, const struct graph_uses *uses, int32_t value);
 
-void graph_replace_uses(struct graph *graph, int32_t from, int32_t to); /* in all live nodes and graph outputs */
+/* Values whose place others take, while a pass goes over the nodes in topological order: it brings each node's inputs up to date as it comes to
+ * it (graph_renew), and those of all others, and the graph's outputs, at its end. So a pass looks at each input twice, however many values go. */
+struct graph_renaming {
+    int32_t *to;                  /* by value: what it is called now */
+    bool *is_output;              /* by value: a result of the graph */
+    int32_t value_count;          /* at the beginning: later ones keep their names */
+};
+MUST_CHECK enum error_code graph_renaming_begin(struct graph *graph, struct graph_renaming *renaming_out, struct error *error); /* in the graph's arena */
+void graph_rename(struct graph_renaming *renaming, int32_t from, int32_t to); /* to: up to date; from: a value of before, made after `to` */
+void graph_renew(struct graph *graph, const struct graph_renaming *renaming, struct node *node);
+void graph_renaming_end(struct graph *graph, const struct graph_renaming *renaming);
+
 /* Drops removed nodes and those whose results nobody needs, and puts the rest into topological order. A cycle is ERROR_MODEL. */
 MUST_CHECK enum error_code graph_compact(struct graph *graph, struct error *error);
 void graph_print(const struct graph *graph, FILE *file);

@@ -20,13 +20,13 @@ static struct node *layer_before(struct graph *graph, const struct graph_uses *u
     return producer != NULL && uses->count[value] == 1 && producer->activation == ACTIVATION_NONE ? producer : NULL;
 }
 
-static void skip_node(struct graph *graph, struct graph_uses *uses, struct node *node)
+static void skip_node(struct graph *graph, struct graph_uses *uses, struct graph_renaming *renaming, struct node *node)
 {
     int32_t from = node->outputs[0], to = node->inputs[0];
-    graph_replace_uses(graph, from, to);
+    graph_rename(renaming, from, to);
     uses->count[to] = uses->count[from];
     node->removed = true;
-    if (graph_is_output(graph, to))
+    if (renaming->is_output[to])
         graph->values[to].name = graph->values[from].name;
 }
 
@@ -72,9 +72,12 @@ static enum error_code scale_layer(struct graph *graph, struct graph_uses *uses,
 enum error_code pass_batch_norm(struct graph *graph, struct error *error)
 {
     struct graph_uses uses;
+    struct graph_renaming renaming;
     TRY(graph_count_uses(graph, &uses, error));
+    TRY(graph_renaming_begin(graph, &renaming, error));
     for (int32_t n = 0; n < graph->node_count; n++) {
         struct node *node = &graph->nodes[n];
+        graph_renew(graph, &renaming, node);
         if (node->kind != OPERATOR_BATCH_NORM)
             continue;
         struct node *layer = layer_before(graph, &uses, node->inputs[0]);
@@ -82,8 +85,9 @@ enum error_code pass_batch_norm(struct graph *graph, struct error *error)
             (layer->inputs[2] >= 0 && constant_f32(graph, layer->inputs[2]) == NULL))
             continue;
         TRY(scale_layer(graph, &uses, layer, node, error));
-        skip_node(graph, &uses, node);
+        skip_node(graph, &uses, &renaming, node);
     }
+    graph_renaming_end(graph, &renaming);
     return ERROR_NONE;
 }
 
@@ -110,15 +114,19 @@ static bool take_activation(struct node *layer, const struct node *node, bool is
 enum error_code pass_activation(struct graph *graph, struct error *error)
 {
     struct graph_uses uses;
+    struct graph_renaming renaming;
     TRY(graph_count_uses(graph, &uses, error));
+    TRY(graph_renaming_begin(graph, &renaming, error));
     for (int32_t n = 0; n < graph->node_count; n++) {
         struct node *node = &graph->nodes[n];
+        graph_renew(graph, &renaming, node);
         if (node->kind != OPERATOR_RELU && node->kind != OPERATOR_CLIP && node->kind != OPERATOR_LEAKY_RELU)
             continue;
         struct node *layer = layer_before(graph, &uses, node->inputs[0]);
         bool is_float = graph->values[node->inputs[0]].dtype == DTYPE_F32 && graph->values[node->outputs[0]].dtype == DTYPE_F32;
         if (layer != NULL && is_float && (is_layer(layer->kind) || layer->kind == OPERATOR_ADD) && take_activation(layer, node, is_float))
-            skip_node(graph, &uses, node);
+            skip_node(graph, &uses, &renaming, node);
     }
+    graph_renaming_end(graph, &renaming);
     return ERROR_NONE;
 }

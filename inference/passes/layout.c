@@ -217,7 +217,7 @@ static bool moves_nothing(const struct graph *graph, const struct node *transpos
     return true;
 }
 
-static void simplify(struct graph *graph, struct node *node)
+static void simplify(struct graph *graph, struct graph_renaming *renaming, struct node *node)
 {
     if (node->kind == OPERATOR_TRANSPOSE && moves_nothing(graph, node))
         node->kind = OPERATOR_RESHAPE;
@@ -227,9 +227,9 @@ static void simplify(struct graph *graph, struct node *node)
     if (before != NULL && before->kind == OPERATOR_RESHAPE && graph->values[node->inputs[0]].data == NULL)
         node->inputs[0] = before->inputs[0];
     const struct value *in = &graph->values[node->inputs[0]], *out = &graph->values[node->outputs[0]];
-    bool border = graph_is_output(graph, node->outputs[0]);
+    bool border = renaming->is_output[node->outputs[0]];
     if (!border && in->dtype == out->dtype && shape_equal(&in->shape, &out->shape)) {
-        graph_replace_uses(graph, node->outputs[0], node->inputs[0]);
+        graph_rename(renaming, node->outputs[0], node->inputs[0]);
         node->removed = true;
     }
 }
@@ -290,10 +290,13 @@ static enum error_code shuffle(struct graph *graph, int32_t n, struct error *err
 static enum error_code sink_all(struct graph *graph, struct error *error)
 {
     int32_t count = graph->node_count;
+    struct graph_renaming renaming;
+    TRY(graph_renaming_begin(graph, &renaming, error));
     for (int32_t n = 0; n < count; n++) {
         struct node *node = &graph->nodes[n];
         if (node->removed)
             continue;
+        graph_renew(graph, &renaming, node);
         if (node->kind == OPERATOR_TRANSPOSE)
             merge(graph, node);
         else if (node->kind == OPERATOR_RESHAPE)
@@ -304,8 +307,9 @@ static enum error_code sink_all(struct graph *graph, struct error *error)
             TRY(sink(graph, n, error));
         node = &graph->nodes[n];
         if (node->kind == OPERATOR_TRANSPOSE || node->kind == OPERATOR_RESHAPE)
-            simplify(graph, node);
+            simplify(graph, &renaming, node);
     }
+    graph_renaming_end(graph, &renaming);
     return ERROR_NONE;
 }
 
@@ -357,10 +361,14 @@ enum error_code pass_layout(struct graph *graph, struct error *error)
         TRY(hoist_all(graph, error));
         TRY(graph_compact(graph, error));
     }
+    struct graph_renaming renaming;
+    TRY(graph_renaming_begin(graph, &renaming, error));
     for (int32_t n = 0; n < graph->node_count; n++) {
+        graph_renew(graph, &renaming, &graph->nodes[n]);
         if (graph->nodes[n].kind == OPERATOR_TRANSPOSE)
             merge(graph, &graph->nodes[n]);
-        simplify(graph, &graph->nodes[n]);
+        simplify(graph, &renaming, &graph->nodes[n]);
     }
+    graph_renaming_end(graph, &renaming);
     return ERROR_NONE;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Each pass does its work, can be left out, and leaves the results as they were. */
+#include "inference/operators/operators.h"
+#include "inference/passes/passes.h"
+
 #include "tests/inference/run_text.h"
 
 static const char layers[] = "(float[1,2,4,4] x) => (float[1,2,4,4] y)"
@@ -68,6 +71,48 @@ static void an_activation_becomes_the_end_of_the_layer_before(void)
 {
     check_count(NULL, "Relu", 0);
     check_count("activation", "Relu", 1);
+}
+
+/* A chain of that many transpositions which cancel two by two, and of clips behind sums: what two passes take out one by one. */
+static int64_t renewed_in_chain(int nodes, int *left)
+{
+    struct graph graph;
+    struct error error = {0};
+    graph_init(&graph);
+    graph.inputs = arena_allocate(&graph.arena, sizeof *graph.inputs);
+    graph.outputs = arena_allocate(&graph.arena, sizeof *graph.outputs);
+    CHECK(graph.inputs != NULL && graph.outputs != NULL);
+    int32_t value = graph.inputs[0] = graph_add_value(&graph, "x", DTYPE_F32);
+    graph.values[value].shape = (struct shape){.rank = 2, .dims = {2, 3}};
+    graph.values[value].shape_known = true;
+    for (int i = 0; i < nodes; i++) {
+        const enum operator_kind kind = i % 4 < 2 ? OPERATOR_TRANSPOSE : i % 4 == 2 ? OPERATOR_ADD : OPERATOR_RELU;
+        struct node *node = graph_add_node(&graph, kind, "n", kind == OPERATOR_ADD ? 2 : 1, 1);
+        CHECK(node != NULL);
+        for (int k = 0; k < node->input_count; k++)
+            node->inputs[k] = value;
+        if (kind == OPERATOR_TRANSPOSE)
+            memcpy(node->attributes.transpose.order, (int32_t[]){1, 0}, 2 * sizeof(int32_t));
+        value = node->outputs[0];
+        CHECK_OK(operator_infer(&graph, node, &error), error);
+    }
+    graph.outputs[0] = value;
+    graph.input_count = graph.output_count = 1;
+    CHECK_OK(passes_run(&graph, NULL, NULL, &error), error);
+    int64_t renewed = graph.inputs_renewed;
+    *left = graph.node_count;
+    graph_deinit(&graph);
+    return renewed;
+}
+
+static void a_pass_looks_at_each_input_a_few_times_however_many_nodes_it_takes_out(void)
+{
+    enum { MANY = 30000, FEW = 300, LOOKS = 16 };
+    int left;
+    CHECK(renewed_in_chain(FEW, &left) <= LOOKS * FEW);
+    CHECK_INTEGER(left, FEW / 4);
+    CHECK(renewed_in_chain(MANY, &left) <= LOOKS * MANY);
+    CHECK_INTEGER(left, MANY / 4);
 }
 
 static void nothing_changes_where_all_are_left_out(void)
@@ -191,6 +236,7 @@ int main(int count, char **arguments)
     return check_main(count, arguments,
                       (struct check_case[]){CASE(layout_lets_transposes_meet_and_vanish), CASE(batch_normalisation_becomes_part_of_the_layer_before),
                                             CASE(an_activation_becomes_the_end_of_the_layer_before), CASE(nothing_changes_where_all_are_left_out),
+                                            CASE(a_pass_looks_at_each_input_a_few_times_however_many_nodes_it_takes_out),
                                             CASE(quantised_layers_are_found_between_their_scales), CASE(results_are_the_same_with_and_without),
                                             CASE(images_may_be_given_channels_last), CASE(inputs_that_are_read_as_they_are_stay_so),
                                             CASE(convolutions_write_to_where_a_concat_would_copy_their_results),
