@@ -2,6 +2,7 @@
 #include "inference/engine.h"
 
 #include "base/file.h"
+#include "inference/bands.h"
 #include "inference/kernels/kernels.h"
 #include "inference/onnx/onnx.h"
 #include "inference/operators/operators.h"
@@ -92,6 +93,7 @@ static enum error_code prepare(struct model *model, const char *name, const stru
     if (packed_is_contradicted(model->packed))
         return ERROR_NONE; /* to be opened anew */
     packed_keep(model->packed);
+    TRY(bands_make(graph, model->operations, error));
     TRY(plan_make(graph, model->operations, &model->plan, error));
     model->scratch_bytes = model->plan.bytes - model->plan.scratch_offset;
     return ERROR_NONE;
@@ -353,24 +355,30 @@ const struct tensor *run_output(const struct run *run, int index)
     return &run->outputs[index];
 }
 
+static void *scratch_of(const struct run *run, int participant)
+{
+    return participant == 0 ? (char *)run->block + run->model->plan.scratch_offset
+                            : (char *)run->helper_scratch + (size_t)(participant - 1) * run->model->scratch_bytes;
+}
+
 static void do_parts(void *context, int64_t first, int64_t last, int participant)
 {
     const struct parts *parts = context;
-    struct run *run = parts->run;
-    const struct model *model = run->model;
-    char *scratch = participant == 0 ? (char *)run->block + model->plan.scratch_offset
-                                     : (char *)run->helper_scratch + (size_t)(participant - 1) * model->scratch_bytes;
-    parts->operation->execute_parts(parts->operation, run->data, scratch, first, last);
+    parts->operation->execute_parts(parts->operation, parts->run->data, scratch_of(parts->run, participant), first, last);
 }
 
-static void execute_shared(struct run *run, const struct operation *operation)
+static void execute_shared(struct run *run, const struct operation *operation, bool timed)
 {
+    for (int i = 0; operation->chained > 0 && i < threads_count(run->threads); i++)
+        bands_begin(scratch_of(run, i), timed);
     threads_run(run->threads, do_parts, &(struct parts){operation, run}, operation->parts);
 }
 
-static void execute_alone(struct run *run, const struct operation *operation)
+static void execute_alone(struct run *run, const struct operation *operation, bool timed)
 {
-    operation_execute(operation, run->data, (char *)run->block + run->model->plan.scratch_offset);
+    if (operation->chained > 0)
+        bands_begin(scratch_of(run, 0), timed);
+    operation_execute(operation, run->data, scratch_of(run, 0));
 }
 
 static bool is_divisible(const struct operation *operation)
@@ -403,7 +411,7 @@ static void execute_timed(struct run *run)
     int64_t hand_over = threads_hand_over_ns(run->threads), start = now_ns();
     run->hand_over_ns = hand_over < run->hand_over_ns ? hand_over : run->hand_over_ns;
     for (int32_t n = 0; n < model->graph.node_count; n++) {
-        execute_alone(run, &model->operations[n]);
+        execute_alone(run, &model->operations[n], false);
         int64_t end = now_ns();
         run->alone_ns[n] = end - start < run->alone_ns[n] ? end - start : run->alone_ns[n];
         run->shared[n] = pays_to_share(run, n);
@@ -411,12 +419,13 @@ static void execute_timed(struct run *run)
     }
 }
 
-static void execute_node(struct run *run, int32_t n)
+/* timed: of a chain (bands.h) each layer, by each thread. */
+static void execute_node(struct run *run, int32_t n, bool timed)
 {
     if (run->threads != NULL && run->shared[n])
-        execute_shared(run, &run->model->operations[n]);
+        execute_shared(run, &run->model->operations[n], timed);
     else
-        execute_alone(run, &run->model->operations[n]);
+        execute_alone(run, &run->model->operations[n], timed);
 }
 
 /* Outputs whose extent this run found. */
@@ -444,18 +453,42 @@ void run_execute(struct run *run)
         execute_timed(run);
     } else {
         for (int32_t n = 0; n < run->model->graph.node_count; n++)
-            execute_node(run, n);
+            execute_node(run, n, false);
     }
     shrink_bounded(run);
 }
 
+static void keep_lower(int64_t *lowest, int64_t taken)
+{
+    *lowest = taken < *lowest ? taken : *lowest;
+}
+
+/* The time of a chain (bands.h) belongs to its layers as the caller's thread divided its own among them. */
+static void measure_chain(const struct run *run, int32_t count, int64_t taken, int64_t *layer_ns)
+{
+    const int64_t *spent = bands_spent_ns(scratch_of(run, 0));
+    int64_t sum = 1;
+    for (int32_t i = 0; i < count; i++)
+        sum += spent[i];
+    for (int32_t i = 0; i < count; i++)
+        keep_lower(&layer_ns[i], (int64_t)((double)taken * (double)spent[i] / (double)sum));
+}
+
 void run_measure(struct run *run, int64_t *layer_ns)
 {
-    for (int32_t n = 0; n < run->model->graph.node_count; n++) {
-        int64_t start = now_ns();
-        execute_node(run, n);
-        int64_t taken = now_ns() - start;
-        layer_ns[n] = taken < layer_ns[n] ? taken : layer_ns[n];
+    const struct model *model = run->model;
+    int64_t start = now_ns();
+    for (int32_t n = 0; n < model->graph.node_count; n++) {
+        int32_t chained = model->operations[n].chained;
+        if (chained < 0)
+            continue;
+        execute_node(run, n, true);
+        int64_t now = now_ns();
+        if (chained > 0)
+            measure_chain(run, chained, now - start, layer_ns + n + 1 - chained);
+        else
+            keep_lower(&layer_ns[n], now - start);
+        start = now;
     }
     shrink_bounded(run);
 }

@@ -306,7 +306,7 @@ static void print_value(const struct graph *graph, int32_t index, FILE *file)
     fprintf(file, " %s%d:%s[", value->data != NULL ? "c" : "v", index, dtype_name(value->dtype));
     for (int i = 0; i < value->shape.rank; i++)
         fprintf(file, "%s%s%" PRId32, i > 0 ? "," : "", value->bounded && value->bound_axis == i ? "<=" : "", value->shape.dims[i]);
-    fputc(']', file);
+    fputs(value->banded ? "] in bands" : "]", file);
     if (value->placed)
         fprintf(file, "@v%" PRId32 "+%" PRId32, value->host, value->host_channel);
 }

@@ -160,6 +160,7 @@ struct value {
     int32_t bound_axis, bound_count; /* bound_count: the i64 value that holds the actual extent */
     bool placed;                  /* lies inside `host`: its pixels' channels from host_channel on; only the concat that makes the host reads it */
     int32_t host, host_channel;
+    bool banded;                  /* made and read in bands of rows (bands.h): it has no room of its own, the next node reads it and no other */
     struct quantization quantization;
     const void *data;             /* constant, dense; NULL: computed at run time, or a graph input */
     const void *given;            /* graph input: what the caller says it will hold; becomes data where it must be known. Else NULL */

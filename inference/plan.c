@@ -22,16 +22,18 @@ static void find_lives(const struct graph *graph, struct block *blocks)
 {
     for (int32_t v = 0; v < graph->value_count; v++)
         blocks[v] = (struct block){.value = v, .first = -1, .last = -1, .shares = -1};
-    for (int32_t n = 0; n < graph->node_count; n++) {
+    for (int32_t n = 0, end; n < graph->node_count; n++) {
         const struct node *node = &graph->nodes[n];
         for (int32_t i = 0; i < node->output_count; i++) {
             struct block *block = &blocks[node->outputs[i]];
             block->first = block->last = n;
-            block->bytes = value_bytes(&graph->values[node->outputs[i]]);
+            block->bytes = graph->values[node->outputs[i]].banded ? 0 : value_bytes(&graph->values[node->outputs[i]]);
         }
+        for (end = n; graph->values[graph->nodes[end].outputs[0]].banded;) /* a chain (bands.h) reads until its last node is done */
+            end++;
         for (int32_t i = 0; i < node->input_count; i++) {
-            if (node->inputs[i] >= 0 && blocks[node->inputs[i]].last < n)
-                blocks[node->inputs[i]].last = n;
+            if (node->inputs[i] >= 0 && blocks[node->inputs[i]].last < end)
+                blocks[node->inputs[i]].last = end;
         }
     }
     for (int32_t v = 0; v < graph->value_count; v++) {

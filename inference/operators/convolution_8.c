@@ -166,6 +166,12 @@ static void convolution_8_parts(const struct operation *operation, void *const *
     }
 }
 
+static int64_t convolution_8_pixels(const struct operation *operation, int64_t part)
+{
+    const struct convolution_8 *convolution = operation->prepared;
+    return tile_start(convolution, convolution->tiles * part / convolution->blocks);
+}
+
 /* By shape alone. An even number, where there are many: two threads then end together. */
 static void choose_parts(struct operation *operation, struct convolution_8 *convolution)
 {
@@ -188,9 +194,12 @@ static void choose_parts(struct operation *operation, struct convolution_8 *conv
                              (weight_bytes > WEIGHTS_SHARED_MAX || convolution->tiles < convolution->panels);
     int64_t most = convolution->by_panels ? convolution->panels : convolution->tiles;
     blocks = blocks < wanted ? blocks : wanted;
+    blocks = convolution->by_panels ? blocks : parts_for_bands(blocks, results);
     blocks = blocks < most ? blocks : most;
     convolution->blocks = blocks < 1 ? 1 : blocks > 2 ? blocks - blocks % 2 : blocks;
     operation->parts = convolution->batch * convolution->blocks;
+    if (convolution->batch == 1 && !convolution->by_panels)
+        operation->pixels_before = convolution_8_pixels;
 }
 
 /* What packing reads of a layer. */

@@ -165,6 +165,12 @@ static void convolution_f32_parts(const struct operation *operation, void *const
     }
 }
 
+static int64_t convolution_f32_pixels(const struct operation *operation, int64_t part)
+{
+    const struct convolution_f32 *layer = operation->prepared;
+    return part < layer->blocks ? tile_start(layer, part * layer->block_tiles) : layer->pixels;
+}
+
 static int64_t divide_up(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;
@@ -188,6 +194,8 @@ static void choose_blocks(struct operation *operation, struct convolution_f32 *l
     parts_max = parts_max < 1 ? 1 : parts_max;
     if (blocks > parts_max && !layer->panels_first)
         blocks = parts_max;
+    if (!layer->panels_first)
+        blocks = parts_for_bands(blocks, layer->pixels * layer->out_channels * (int64_t)sizeof(float));
     layer->block_tiles = divide_up(layer->tiles, blocks);
     layer->blocks = divide_up(layer->tiles, layer->block_tiles);
     int64_t panel_blocks = divide_up(PARTS_WANTED, others * layer->blocks);
@@ -196,6 +204,8 @@ static void choose_blocks(struct operation *operation, struct convolution_f32 *l
     layer->block_panels = divide_up(panels->count, panel_blocks);
     layer->panel_blocks = divide_up(panels->count, layer->block_panels);
     operation->parts = others * layer->blocks * layer->panel_blocks;
+    if (operation->parts == layer->blocks)
+        operation->pixels_before = convolution_f32_pixels;
     size_t slots = layer->panels_first ? (size_t)layer->block_tiles : 1;
     bool edges = layer->run > 1;
     operation->scratch_bytes = table_bytes(layer) + (edges ? slots * (size_t)(layer->taps * layer->depth) * KERNEL_ROWS_MAX * sizeof(float) : 0);

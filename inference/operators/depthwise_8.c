@@ -150,16 +150,24 @@ static void depthwise_8_parts(const struct operation *operation, void *const *da
     }
 }
 
+static int64_t depthwise_8_pixels(const struct operation *operation, int64_t part)
+{
+    const struct depthwise_8 *depthwise = operation->prepared;
+    return depthwise->out_height * part / depthwise->blocks * depthwise->out_width;
+}
+
 /* By shape alone: parts of a little less than two calls of the kernel, so that its rows serve as many lines as without parts. */
 static void choose_parts(struct operation *operation, struct depthwise_8 *depthwise)
 {
     int64_t inputs = (int64_t)depthwise->height * depthwise->width * depthwise->channels;
     int64_t parts = depthwise->batch > 0 ? ((int64_t)operation->macs / depthwise->batch + inputs * COPY_MACS) / PART_MACS_MIN : 0;
     int64_t most = depthwise->lines > 1 ? depthwise->out_height / (2 * depthwise->lines - 1) : depthwise->out_height / 2;
-    parts = parts < PARTS_WANTED ? parts : PARTS_WANTED;
+    parts = parts_for_bands(parts < PARTS_WANTED ? parts : PARTS_WANTED, (int64_t)depthwise->out_height * depthwise->out_width * depthwise->channels);
     parts = parts < most ? parts : most;
     depthwise->blocks = parts < 1 ? 1 : parts > 2 ? parts - parts % 2 : parts;
     operation->parts = depthwise->batch * depthwise->blocks;
+    if (depthwise->batch == 1)
+        operation->pixels_before = depthwise_8_pixels;
 }
 
 static size_t align(size_t bytes)

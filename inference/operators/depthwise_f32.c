@@ -99,9 +99,8 @@ static void run_down(const struct operation *operation, const struct depthwise_f
 static void run_rows(const struct operation *operation, const struct depthwise_f32_layer *layer, const float *image, int32_t first_y, int32_t last_y,
                      float *out)
 {
-    struct run run = {.job = {.bias = layer->bias, .epilogue = layer->epilogue}};
-    run.job.inputs = run.inputs;
-    run.job.weights = run.weights;
+    struct run run; /* its tables are filled as far as they are used */
+    run.job = (struct depthwise_f32){.bias = layer->bias, .epilogue = layer->epilogue, .inputs = run.inputs, .weights = run.weights};
     int32_t inside_y = first_y > layer->first_inside[0] ? first_y : layer->first_inside[0];
     int32_t outside_y = last_y < layer->last_inside[0] ? last_y : layer->last_inside[0];
     outside_y = outside_y > inside_y ? outside_y : inside_y;
@@ -125,12 +124,20 @@ static void depthwise_f32_parts(const struct operation *operation, void *const *
     const float *input = operation_input_data(operation, data, 0);
     float *output = operation_output_data(operation, data, 0);
     (void)scratch;
-    for (int64_t part = first; part < last; part++) {
-        int64_t image = part / layer->image_parts;
-        int32_t y = (int32_t)(part % layer->image_parts) * layer->part_rows, end = y + layer->part_rows;
-        run_rows(operation, layer, input + image * layer->height * layer->width * layer->channels, y, end < layer->out_height ? end : layer->out_height,
+    for (int64_t part = first, count; part < last; part += count) {
+        int64_t image = part / layer->image_parts, at = part % layer->image_parts;
+        count = layer->image_parts - at < last - part ? layer->image_parts - at : last - part;
+        int64_t end = (at + count) * layer->part_rows;
+        run_rows(operation, layer, input + image * layer->height * layer->width * layer->channels, (int32_t)at * layer->part_rows,
+                 end < layer->out_height ? (int32_t)end : layer->out_height,
                  output + image * layer->out_height * layer->out_width * layer->channels);
     }
+}
+
+static int64_t depthwise_f32_pixels(const struct operation *operation, int64_t part)
+{
+    const struct depthwise_f32_layer *layer = operation->prepared;
+    return (part < layer->image_parts ? part * layer->part_rows : layer->out_height) * layer->out_width;
 }
 
 /* Result positions along an axis whose window lies inside. */
@@ -153,9 +160,12 @@ static void choose_parts(struct operation *operation, struct depthwise_f32_layer
 {
     int64_t parts = (int64_t)operation->macs / PART_MACS_MIN / (layer->batch > 0 ? layer->batch : 1);
     parts = parts < 1 ? 1 : parts > PARTS_WANTED ? PARTS_WANTED : parts;
+    parts = parts_for_bands(parts, (int64_t)layer->out_height * layer->out_width * layer->channels * (int64_t)sizeof(float));
     layer->part_rows = (int32_t)((layer->out_height + parts - 1) / parts);
     layer->image_parts = (layer->out_height + layer->part_rows - 1) / layer->part_rows;
     operation->parts = layer->batch * layer->image_parts;
+    if (layer->batch == 1)
+        operation->pixels_before = depthwise_f32_pixels;
 }
 
 /* Pixels that together fill whole vectors, at most FOLDED_CHANNELS_MAX channels. */

@@ -20,6 +20,14 @@ operator_prepare_function resize_prepare, pad_prepare, matmul_prepare, lstm_prep
     conv_transpose_prepare, recurrent_prepare, matmul_integer_prepare, conv_integer_prepare, cumulative_sum_prepare, trilu_prepare, indexing_prepare,
     non_max_suppression_prepare, non_zero_prepare, matmul_nbits_prepare;
 
+/* So many parts that bands (bands.h), which are made of them, can be small: `parts` or more, where one image's result has so many bytes. */
+static inline int64_t parts_for_bands(int64_t parts, int64_t result_bytes)
+{
+    enum { PART_BYTES_MAX = 16 << 10, PARTS_MAX = 512 };
+    int64_t wanted = result_bytes / PART_BYTES_MAX < PARTS_MAX ? result_bytes / PART_BYTES_MAX : PARTS_MAX;
+    return parts > wanted ? parts : wanted;
+}
+
 bool add_8_fits(const struct operation *operation); /* add_8_prepare has code for it */
 
 enum error_code pool_8_prepare(struct operation *operation, struct arena *arena, const struct spatial *spatial, bool average, struct error *error);

@@ -22,6 +22,11 @@ struct operation {
      * how the work is cut never depends on the number of threads, so neither do the bits of the result. Each thread has its own scratch. */
     void (*execute_parts)(const struct operation *operation, void *const *data, void *scratch, int64_t first, int64_t last);
     int64_t parts;
+    /* Layers whose parts follow one image from top to bottom: the result's pixels that are complete when parts [0, part) are done. NULL: they
+     * are cut in another way. */
+    int64_t (*pixels_before)(const struct operation *operation, int64_t part);
+    int32_t chained;        /* > 0: executes so many nodes in bands (bands.h), of which `node` is the last; < 0: nothing, `node`
+                             * is done with a later one; 0: `node` alone */
     const struct graph *graph;
     const struct node *node;
     const struct kernels *kernels;

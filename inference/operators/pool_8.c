@@ -138,6 +138,12 @@ static void pool_8_parts(const struct operation *operation, void *const *data, v
                  out + row * pool->out_width * pool->channels, scratch);
 }
 
+static int64_t pool_8_pixels(const struct operation *operation, int64_t part)
+{
+    const struct pool_8 *pool = operation->prepared;
+    return pool->out_height * part / operation->parts * pool->out_width;
+}
+
 enum error_code pool_8_prepare(struct operation *operation, struct arena *arena, const struct spatial *spatial, bool average, struct error *error)
 {
     const struct value *in = operation_input(operation, 0), *out = operation_output(operation, 0);
@@ -168,10 +174,12 @@ enum error_code pool_8_prepare(struct operation *operation, struct arena *arena,
     pool->sums_bytes = ((size_t)dims[3] * sizeof(int32_t) + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
     operation->scratch_bytes = pool->sums_bytes + (size_t)pool->window * sizeof *distances;
     int64_t parts = shape_elements(&out->shape) * pool->window / PART_BYTES, row_count = (int64_t)dims[0] * pool->out_height;
-    parts = parts < PARTS_WANTED ? parts : PARTS_WANTED;
+    parts = parts_for_bands(parts < PARTS_WANTED ? parts : PARTS_WANTED, shape_elements(&out->shape));
     parts = parts < row_count ? parts : row_count;
     operation->parts = parts < 1 ? 1 : parts;
     operation->prepared = pool;
     operation->execute_parts = pool_8_parts;
+    if (pool->batch == 1)
+        operation->pixels_before = pool_8_pixels;
     return ERROR_NONE;
 }

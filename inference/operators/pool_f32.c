@@ -73,6 +73,14 @@ static void pool_f32_parts(const struct operation *operation, void *const *data,
         pool_pixel(operation, pool, input + at / pixels * in[1] * in[2] * in[3], at % pixels, scratch, output + at * in[3]);
 }
 
+static int64_t pool_f32_pixels(const struct operation *operation, int64_t part)
+{
+    const struct pool_f32 *pool = operation->prepared;
+    const int32_t *out = operation_output(operation, 0)->shape.dims;
+    int64_t pixels = (int64_t)out[1] * out[2];
+    return part * pool->part_pixels < pixels ? part * pool->part_pixels : pixels;
+}
+
 enum error_code pool_f32_prepare(struct operation *operation, struct arena *arena, const struct spatial *spatial, bool average, struct error *error)
 {
     const int32_t *out = operation_output(operation, 0)->shape.dims;
@@ -84,8 +92,11 @@ enum error_code pool_f32_prepare(struct operation *operation, struct arena *aren
     int64_t pixels = (int64_t)out[0] * out[1] * out[2], window = (int64_t)spatial->kernel[0] * spatial->kernel[1];
     int64_t parts = pixels * out[3] * window / PART_ELEMENTS_MIN;
     parts = parts < 1 ? 1 : parts > PARTS_WANTED ? PARTS_WANTED : parts;
+    parts = parts_for_bands(parts, pixels * out[3] * (int64_t)sizeof(float));
     pool->part_pixels = (pixels + parts - 1) / parts;
     operation->parts = pixels > 0 ? (pixels + pool->part_pixels - 1) / pool->part_pixels : 0;
+    if (out[0] == 1)
+        operation->pixels_before = pool_f32_pixels;
     operation->scratch_bytes = (size_t)window * sizeof(float *);
     operation->prepared = pool;
     operation->execute_parts = pool_f32_parts;

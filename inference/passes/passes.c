@@ -11,7 +11,7 @@ static const struct {
 } passes[] = {
     {"layout", pass_layout}, {"batch-norm", pass_batch_norm}, {"quantize", pass_quantize}, {"activation", pass_activation},
     {"fold", pass_fold}, {"shuffle", pass_shuffle}, {"residual", pass_residual}, {"winograd", pass_winograd},
-    {"concat", pass_concat},
+    {"concat", pass_concat}, {"bands", pass_bands},
 };
 
 enum { PASSES = sizeof passes / sizeof passes[0] };
@@ -33,7 +33,7 @@ static enum error_code read_skipped(const char *list, bool skipped[PASSES], stru
         }
         if (!known)
             return error_set(error, ERROR_INPUT, "EDDY_PASSES leaves out \"%.*s\", which is no pass: layout, batch-norm, quantize, activation, shuffle, "
-                                                 "residual, winograd, concat or all", (int)(length < 40 ? length : 40), at);
+                                                 "residual, winograd, concat, bands or all", (int)(length < 40 ? length : 40), at);
         at += length + (at[length] == ',');
     }
     return ERROR_NONE;

@@ -10,6 +10,7 @@
  *   residual      what is added to a float layer's result becomes an input of the layer
  *   winograd      float 3x3 convolutions that are faster by minimal filtering are marked for it
  *   concat        convolutions write their results to where a concat would copy them
+ *   bands         large values between layers that can be run in bands of rows are marked for it
  * fold and compaction (computing what is constant, dropping what nobody needs) always run.
  * Errors: ERROR_LIMIT where the rewritten graph needs more memory than eddy allows. */
 #ifndef EDDY_INFERENCE_PASSES_H
@@ -25,6 +26,6 @@ MUST_CHECK enum error_code passes_run(struct graph *graph, const char *skip, FIL
 MUST_CHECK enum error_code inputs_channels_last(struct graph *graph, struct error *error);
 
 typedef enum error_code pass_function(struct graph *graph, struct error *error);
-pass_function pass_layout, pass_batch_norm, pass_quantize, pass_activation, pass_shuffle, pass_residual, pass_winograd, pass_concat, pass_fold;
+pass_function pass_layout, pass_batch_norm, pass_quantize, pass_activation, pass_shuffle, pass_residual, pass_winograd, pass_concat, pass_bands, pass_fold;
 
 #endif
