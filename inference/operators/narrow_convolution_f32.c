@@ -181,6 +181,12 @@ static enum error_code pack(struct operation *operation, struct narrow_f32 *pane
     return ERROR_NONE;
 }
 
+static int64_t narrow_pixels(const struct operation *operation, int64_t part)
+{
+    const struct narrow_convolution *layer = operation->prepared;
+    return part < layer->blocks ? layer->units * part / layer->blocks * (layer->direct ? TILE_ROWS : layer->out_width) : layer->pixels;
+}
+
 static void choose_blocks(struct operation *operation, struct narrow_convolution *layer, int64_t batch)
 {
     if (batch * layer->pixels == 0) /* an empty batch: no parts */
@@ -188,8 +194,11 @@ static void choose_blocks(struct operation *operation, struct narrow_convolution
     int64_t tiles = layer->pixels / TILE_ROWS, parts_max = (int64_t)(operation->macs / (uint64_t)batch) / PART_MACS_MIN;
     int64_t most = (PARTS_WANTED + batch - 1) / batch < parts_max ? (PARTS_WANTED + batch - 1) / batch : parts_max;
     layer->units = !layer->direct ? layer->pixels / layer->out_width : tiles > 0 ? tiles : 1;
-    layer->blocks = most < 1 ? 1 : most < layer->units ? most : layer->units;
+    most = parts_for_bands(most < 1 ? 1 : most, layer->pixels * operation_output(operation, 0)->shape.dims[3] * (int64_t)sizeof(float));
+    layer->blocks = most < layer->units ? most : layer->units;
     operation->parts = batch * layer->blocks;
+    if (batch == 1)
+        operation->pixels_before = narrow_pixels;
 }
 
 /* Floats of what lies under a line of results; lines under the kernel. */
