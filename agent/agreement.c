@@ -134,11 +134,17 @@ static bool all_have_partners(const struct object *objects, int count, const str
     return true;
 }
 
+double agreement_certain(const struct manifest *manifest)
+{
+    double threshold = (double)manifest->output.threshold;
+    return threshold + (1 - threshold) * CERTAIN_SHARE;
+}
+
 static bool same_objects(const struct manifest *manifest, struct agreement_result left, struct agreement_result right)
 {
     struct object lefts[OBJECTS_MAX], rights[OBJECTS_MAX];
     int left_count = read_objects(left, lefts), right_count = read_objects(right, rights);
-    double threshold = (double)manifest->output.threshold, certain = threshold + (1 - threshold) * CERTAIN_SHARE;
+    double certain = agreement_certain(manifest);
     return left_count >= 0 && right_count >= 0 && all_have_partners(lefts, left_count, rights, right_count, certain) &&
            all_have_partners(rights, right_count, lefts, left_count, certain);
 }

@@ -22,6 +22,7 @@ struct agreement_result {
     size_t length;
 };
 
+double agreement_certain(const struct manifest *manifest); /* the score from which on an object is certain */
 bool agreement_check(const struct manifest *manifest, struct agreement_result left, struct agreement_result right);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Candidates of any detection head: the best are kept, overlapping ones of a class suppressed, the rest mapped to the original image. */
+#include "agent/agreement.h"
 #include "agent/task_internal.h"
 
 #include <math.h>
@@ -20,7 +21,7 @@ enum error_code candidates_prepare(struct task_decoder *task, const struct tenso
 
 void candidates_begin(struct task_decoder *task)
 {
-    task->candidate_count = task->candidates_seen = 0;
+    task->candidate_count = task->candidates_seen = task->near_miss_count = 0;
 }
 
 static int by_score(const void *left, const void *right)
@@ -36,6 +37,20 @@ static void sort(struct task_decoder *task)
     qsort(task->candidates, (size_t)task->candidate_count, sizeof *task->candidates, by_score);
 }
 
+bool candidates_want(const struct task_decoder *task, float score)
+{
+    float floor = task->near_miss_count < NEAR_MISSES_MAX ? 0 : task->near_misses[NEAR_MISSES_MAX - 1].score;
+    return score >= task->manifest->output.threshold || score > floor;
+}
+
+static void note_near_miss(struct task_decoder *task, const struct candidate *candidate)
+{
+    int32_t at = task->near_miss_count < NEAR_MISSES_MAX ? task->near_miss_count++ : NEAR_MISSES_MAX - 1;
+    for (; at > 0 && task->near_misses[at - 1].score < candidate->score; at--)
+        task->near_misses[at] = task->near_misses[at - 1];
+    task->near_misses[at] = *candidate;
+}
+
 /* However many a model reports, the best CANDIDATES_KEPT come through. */
 void candidates_add(struct task_decoder *task, const float box[4], float score, int32_t label)
 {
@@ -43,12 +58,17 @@ void candidates_add(struct task_decoder *task, const float box[4], float score, 
         if (!isfinite(box[i]))
             return;
     }
+    struct candidate candidate = {.box = {box[0], box[1], box[2], box[3]}, .score = score, .label = label, .order = task->candidates_seen};
+    if (score < task->manifest->output.threshold) {
+        note_near_miss(task, &candidate);
+        return;
+    }
+    task->candidates_seen++;
     if (task->candidate_count == CANDIDATES_MAX) {
         sort(task);
         task->candidate_count = CANDIDATES_KEPT;
     }
-    task->candidates[task->candidate_count++] = (struct candidate){
-        .box = {box[0], box[1], box[2], box[3]}, .score = score, .label = label, .order = task->candidates_seen++};
+    task->candidates[task->candidate_count++] = candidate;
 }
 
 static float area(const float box[4])
@@ -64,20 +84,42 @@ static float intersection_over_union(const float a[4], const float b[4])
     return all > 0 ? shared / all : 0;
 }
 
+/* By one of the first `count` objects of the same class. */
+static bool is_covered(const struct task_decoder *task, const struct candidate *candidate, int32_t count)
+{
+    for (int32_t k = 0; k < count; k++) {
+        if (task->candidates[k].label == candidate->label &&
+            intersection_over_union(task->candidates[k].box, candidate->box) > task->manifest->output.iou)
+            return true;
+    }
+    return false;
+}
+
 /* Greedy non-maximum suppression per class, in place. */
 static void suppress_overlapping(struct task_decoder *task)
 {
     int32_t kept = 0;
     for (int32_t i = 0; i < task->candidate_count; i++) {
-        const struct candidate *candidate = &task->candidates[i];
-        bool overlaps = false;
-        for (int32_t k = 0; k < kept && !overlaps; k++)
-            overlaps = task->candidates[k].label == candidate->label &&
-                       intersection_over_union(task->candidates[k].box, candidate->box) > task->manifest->output.iou;
-        if (!overlaps)
-            task->candidates[kept++] = *candidate;
+        struct candidate candidate = task->candidates[i];
+        if (!is_covered(task, &candidate, kept))
+            task->candidates[kept++] = candidate;
     }
     task->candidate_count = kept;
+}
+
+/* See task_margin. */
+static double find_margin(const struct task_decoder *task)
+{
+    double threshold = (double)task->manifest->output.threshold, certain = agreement_certain(task->manifest), margin = certain;
+    for (int32_t i = 0; i < task->candidate_count; i++) {
+        double score = (double)task->candidates[i].score;
+        margin = score >= certain ? fmin(margin, score - threshold) : margin;
+    }
+    for (int32_t i = 0; i < task->near_miss_count; i++) {
+        if (!is_covered(task, &task->near_misses[i], task->candidate_count))
+            return fmin(margin, certain - (double)task->near_misses[i].score);
+    }
+    return margin;
 }
 
 static double to_original(float at, float offset, float scale, int32_t limit)
@@ -113,6 +155,7 @@ void candidates_write(struct task_decoder *task, const struct task_run *run, boo
         task->candidate_count = CANDIDATES_KEPT;
     if (suppress)
         suppress_overlapping(task);
+    task->margin = find_margin(task);
     json_object_begin(writer);
     json_key(writer, "objects");
     json_array_begin(writer);

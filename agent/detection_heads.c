@@ -24,11 +24,11 @@ static void write_boxes(struct task_decoder *task, const struct task_run *run, s
 {
     const float *scores = task_floats(task, run, task->scores), *boxes = task_floats(task, run, task->boxes);
     int32_t count = run->outputs[task->scores]->shape.dims[1], classes = task->class_count, first = background(task);
-    const float width = (float)task->model_width, height = (float)task->model_height, threshold = task->manifest->output.threshold;
+    const float width = (float)task->model_width, height = (float)task->model_height;
     candidates_begin(task);
     for (int64_t n = 0; n < count; n++) {
         for (int32_t c = first; c < classes; c++) {
-            if (!(scores[n * classes + c] >= threshold))
+            if (!candidates_want(task, scores[n * classes + c]))
                 continue;
             const float *b = boxes + n * 4, box[4] = {b[0] * width, b[1] * height, b[2] * width, b[3] * height};
             candidates_add(task, box, scores[n * classes + c], c - first);
@@ -63,7 +63,7 @@ static void write_ssd(struct task_decoder *task, const struct task_run *run, str
     int64_t limit = shape_elements(&run->outputs[2]->shape), count = told > 0 && told < (float)limit ? (int64_t)told : told > 0 ? limit : 0;
     candidates_begin(task);
     for (int64_t n = 0; n < count; n++) {
-        if (!(scores[n] >= task->manifest->output.threshold) || !(classes[n] >= 0 && classes[n] < 1e6f))
+        if (!candidates_want(task, scores[n]) || !(classes[n] >= 0 && classes[n] < 1e6f))
             continue;
         const float *b = boxes + n * 4, box[4] = {b[1] * width, b[0] * height, b[3] * width, b[2] * height};
         candidates_add(task, box, scores[n], (int32_t)classes[n]);
@@ -105,7 +105,7 @@ static void write_yolox(struct task_decoder *task, const struct task_run *run, s
             const float box[4] = {x - half_width, y - half_height, x + half_width, y + half_height};
             for (int32_t c = 0; c < classes; c++) {
                 float score = row[4] * row[5 + c];
-                if (score >= task->manifest->output.threshold)
+                if (candidates_want(task, score))
                     candidates_add(task, box, score, c);
             }
         }
@@ -158,7 +158,7 @@ static void add_nanodet_cell(struct task_decoder *task, const float *scores, con
     bool sized = false;
     float box[4];
     for (int32_t c = 0; c < task->class_count; c++) {
-        if (!(scores[c] >= task->manifest->output.threshold))
+        if (!candidates_want(task, scores[c]))
             continue;
         if (!sized) {
             float side[4];

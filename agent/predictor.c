@@ -246,14 +246,14 @@ static void give_up(struct predictor *predictor, const struct keys *keys)
         cache_give_up(predictor->space, keys->bytes);
 }
 
-static void keep(struct predictor *predictor, const struct keys *keys, const struct timing *timing, size_t length)
+static void keep(struct predictor *predictor, const struct keys *keys, const struct timing *timing, size_t length, double margin)
 {
     if (keys->making_tensor)
         cache_put(predictor->space, keys->tensor, predictor->result, length, timing->infer_us);
     if (keys->making_bytes)
         cache_put(predictor->space, keys->bytes, predictor->result, length, timing->infer_us + timing->decode_us);
     if (keys->making_tensor || keys->making_bytes)
-        recall_learn(&predictor->recall, predictor->result, length, keys->making_bytes ? keys->bytes : keys->tensor);
+        recall_learn(&predictor->recall, predictor->result, length, keys->making_bytes ? keys->bytes : keys->tensor, margin);
 }
 
 static void infer(struct predictor *predictor, const struct image_geometry *geometry, const struct keys *keys, struct timing *timing,
@@ -276,7 +276,8 @@ static void infer(struct predictor *predictor, const struct image_geometry *geom
         return;
     }
     append(predictor, answer, timing, "result", predictor->result, writer.length);
-    keep(predictor, keys, timing, writer.length);
+    answer->margin = task_margin(predictor->task);
+    keep(predictor, keys, timing, writer.length, answer->margin);
 }
 
 static struct cache_key tensor_key(struct predictor *predictor, const struct image_geometry *geometry)

@@ -27,6 +27,7 @@ struct answer {
     int count;                 /* results in it */
     int hits, errors;
     int64_t decode_us, infer_us;
+    double margin;             /* of the last result that was inferred: see task_margin */
     struct series_leftover left; /* series: how the source's window was left; borrowed as the text is */
 };
 

@@ -44,7 +44,7 @@ bool recall_ask(struct recall *recall)
     return false;
 }
 
-void recall_learn(struct recall *recall, const char *result, size_t length, struct cache_key key)
+void recall_learn(struct recall *recall, const char *result, size_t length, struct cache_key key, double margin)
 {
     if (recall->near == NULL || !recall->described)
         return;
@@ -56,5 +56,5 @@ void recall_learn(struct recall *recall, const char *result, size_t length, stru
             wrong |= trial->levels;
     }
     near_learn(recall->near, &recall->ask, wrong);
-    near_add(recall->near, &recall->ask, &recall->descriptor, key);
+    near_add(recall->near, &recall->ask, &recall->descriptor, key, margin);
 }

@@ -28,7 +28,7 @@ void recall_deinit(struct recall *recall);
 
 /* true: `shared`, `shared_length` is the result to give and saving_us what it spares. */
 bool recall_ask(struct recall *recall);
-/* The result of the model; key: under which the cache holds it. */
-void recall_learn(struct recall *recall, const char *result, size_t length, struct cache_key key);
+/* The result of the model; key: under which the cache holds it; margin: see task_margin. */
+void recall_learn(struct recall *recall, const char *result, size_t length, struct cache_key key, double margin);
 
 #endif

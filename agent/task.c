@@ -117,5 +117,11 @@ void task_write(struct task_decoder *task, const struct tensor *const *inputs, c
     struct image_geometry identity = {.width = task->model_width, .height = task->model_height, .scale_x = 1, .scale_y = 1,
                                       .model_width = task->model_width, .model_height = task->model_height};
     struct task_run run = {.inputs = inputs, .outputs = outputs, .geometry = geometry != NULL ? geometry : &identity};
+    task->margin = 1;
     task->write(task, &run, writer);
+}
+
+double task_margin(const struct task_decoder *task)
+{
+    return task->margin > 0 ? task->margin < 1 ? task->margin : 1 : 0;
 }

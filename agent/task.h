@@ -25,4 +25,9 @@ void task_free(struct task_decoder *task);
 void task_write(struct task_decoder *task, const struct tensor *const *inputs, const struct tensor *const *outputs,
                 const struct image_geometry *geometry, struct json_writer *writer);
 
+/* How firmly the result of the last task_write stands: how far its scores are from saying something else by the rule of agreement.h, 0 to 1.
+ * classes: the best score's lead. Detection: what the nearest certain object would have to lose to vanish, or the best box below the threshold that no
+ * object covers to gain to be certain. reconstruction: distance from the threshold, as a share of it. raw: 1. */
+double task_margin(const struct task_decoder *task);
+
 #endif

@@ -3,6 +3,8 @@
  * reconstruction: the mean squared error of an autoencoder's output against its input, both as the model sees them (normalised). */
 #include "agent/task_internal.h"
 
+#include <math.h>
+
 static void write_reconstruction(struct task_decoder *task, const struct task_run *run, struct json_writer *writer)
 {
     const float *given = task_input_floats(task, run), *made = task_floats(task, run, 0);
@@ -13,6 +15,7 @@ static void write_reconstruction(struct task_decoder *task, const struct task_ru
         sum += difference * difference;
     }
     double score = sum / (double)count, threshold = (double)task->manifest->output.threshold;
+    task->margin = threshold > 0 ? fabs(score - threshold) / threshold : 1;
     json_object_begin(writer);
     json_key(writer, "score");
     json_float(writer, score);

@@ -57,6 +57,15 @@ static int32_t rank(const float *scores, int32_t count, int32_t *order, int32_t 
     return kept;
 }
 
+/* The best score's lead over the next one. */
+static double lead(const float *scores, int32_t count, int32_t best)
+{
+    float next = scores[best] - 1;
+    for (int32_t i = 0; i < count; i++)
+        next = i != best && scores[i] > next ? scores[i] : next;
+    return (double)(scores[best] - next);
+}
+
 static void write_one(const struct task_decoder *task, int32_t label, struct json_writer *writer)
 {
     char number[16];
@@ -71,6 +80,7 @@ static void write_classes(struct task_decoder *task, const struct task_run *run,
     const float *scores = task_floats(task, run, task->scores);
     activate(task->manifest->output.activation, scores, task->probabilities, task->class_count);
     int32_t kept = rank(task->probabilities, task->class_count, task->order, task->manifest->output.top);
+    task->margin = kept > 0 ? lead(task->probabilities, task->class_count, task->order[0]) : 0;
     json_object_begin(writer);
     if (kept > 0) {
         write_one(task, task->order[0], writer);

@@ -6,7 +6,7 @@
 
 #include "agent/task.h"
 
-enum { TASK_OUTPUTS_MAX = 64, TASK_STRIDES = 3, TASK_BINS_MAX = 32, CANDIDATES_KEPT = 1024, CANDIDATES_MAX = 2 * CANDIDATES_KEPT };
+enum { TASK_OUTPUTS_MAX = 64, TASK_STRIDES = 3, TASK_BINS_MAX = 32, CANDIDATES_KEPT = 1024, CANDIDATES_MAX = 2 * CANDIDATES_KEPT, NEAR_MISSES_MAX = 8 };
 
 struct task_run { /* one call of task_write */
     const struct tensor *const *inputs, *const *outputs;
@@ -39,6 +39,9 @@ struct task_decoder {
     float *probabilities;            /* classes: [class_count] */
     struct candidate *candidates;    /* detection: [CANDIDATES_MAX] */
     int32_t candidate_count, candidates_seen;
+    struct candidate near_misses[NEAR_MISSES_MAX]; /* detection: the best below the threshold, the best first */
+    int32_t near_miss_count;
+    double margin;                   /* of the last result, see task_margin */
 };
 
 typedef enum error_code task_new_function(struct task_decoder *task, const struct tensor *const *inputs, const struct tensor *const *outputs,
@@ -57,6 +60,8 @@ double task_round(double value, double digits); /* digits: 1e2 keeps two decimal
 /* candidates.c */
 MUST_CHECK enum error_code candidates_prepare(struct task_decoder *task, const struct tensor *input, struct error *error);
 void candidates_begin(struct task_decoder *task);
+/* Whether a box with this score is of any interest: over the threshold, or among the best below it. */
+bool candidates_want(const struct task_decoder *task, float score);
 void candidates_add(struct task_decoder *task, const float box[4], float score, int32_t label);
 void candidates_write(struct task_decoder *task, const struct task_run *run, bool suppress, struct json_writer *writer);
 

@@ -7,7 +7,7 @@
 enum { KEPT_EXPECTED = 64, BISECTIONS = 40 }; /* evidence is halved when so many wrong ones would have been allowed */
 
 #define ALARM_LIMIT 3.0
-#define FIRST_DISTANCE 0.00390625
+#define FIRST_DISTANCE 0.125
 
 static double log_beta(double a, double b)
 {
@@ -41,13 +41,16 @@ double evidence_upper_bound(double samples, double wrong, double expected)
 
 double evidence_distance(int level)
 {
-    return FIRST_DISTANCE * exp2(level / 2.0);
+    return FIRST_DISTANCE * exp2(level / 6.0);
 }
 
 static void find_trusted(struct evidence *evidence)
 {
+    int reach = EVIDENCE_LEVELS;
+    while (reach > 0 && evidence->tried[reach - 1] < EVIDENCE_TRIED_MIN)
+        reach--;
     evidence->trusted = -1;
-    while (evidence->trusted + 1 < EVIDENCE_LEVELS && is_below(evidence->samples, evidence->wrong[evidence->trusted + 1],
+    while (evidence->trusted + 1 < reach && is_below(evidence->samples, evidence->wrong[evidence->trusted + 1],
                                                                evidence->max_disagreement, evidence->max_disagreement))
         evidence->trusted++;
 }
@@ -63,8 +66,11 @@ void evidence_presume(struct evidence *evidence, double distance)
     evidence->samples = 1;
     while (!is_below(evidence->samples, 0, p, p))
         evidence->samples += 1 + evidence->samples / 64;
-    for (int level = 0; level < EVIDENCE_LEVELS; level++)
-        evidence->wrong[level] = evidence_distance(level) > distance * 1.001 ? p * evidence->samples : 0; /* more has to be proven */
+    for (int level = 0; level < EVIDENCE_LEVELS; level++) {
+        bool beyond = evidence_distance(level) > distance * 1.001;
+        evidence->wrong[level] = beyond ? p * evidence->samples : 0; /* more has to be proven */
+        evidence->tried[level] = beyond ? 0 : EVIDENCE_TRIED_MIN;
+    }
     find_trusted(evidence);
 }
 
@@ -77,7 +83,7 @@ static void fade(struct evidence *evidence)
         evidence->wrong[level] /= 2;
 }
 
-void evidence_add(struct evidence *evidence, uint64_t wrong_levels)
+void evidence_add(struct evidence *evidence, uint64_t wrong_levels, uint64_t tried_levels)
 {
     if (evidence->trusted >= 0) {
         evidence->alarm += (wrong_levels >> evidence->trusted & 1) != 0 ? 1 : -2 * evidence->max_disagreement;
@@ -86,8 +92,10 @@ void evidence_add(struct evidence *evidence, uint64_t wrong_levels)
             evidence_init(evidence, evidence->max_disagreement);
     }
     evidence->samples++;
-    for (int level = 0; level < EVIDENCE_LEVELS; level++)
+    for (int level = 0; level < EVIDENCE_LEVELS; level++) {
         evidence->wrong[level] += wrong_levels >> level & 1;
+        evidence->tried[level] += evidence->tried[level] < EVIDENCE_TRIED_MIN && (tried_levels >> level & 1) != 0;
+    }
     fade(evidence);
     find_trusted(evidence);
 }

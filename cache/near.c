@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANES = 8, TURNS_MAX = 8, SAVED_VERSION = 1, LEARNING_EXPECTED = 20, USEFUL_SAMPLES = 64 };
+enum { LANES = 8, STRETCH = 480, TURNS_MAX = 8, SAVED_VERSION = 2, USEFUL_SAMPLES = 64 };
+enum { EARLY_EXPECTED = 6, LATE_EXPECTED = 10, EARLY_ONE_IN = 8, LATE_ONE_IN = 25 }; /* wrong ones that the samples so far would allow */
 
 static_assert((int)EVIDENCE_LEVELS <= 64 && (int)NEAR_TRIALS_MAX >= (int)EVIDENCE_LEVELS && NEAR_DIMENSIONS_MAX % LANES == 0, "a level is a bit");
 
@@ -17,6 +18,7 @@ struct reference {
     struct cache_key key;
     uint64_t added;        /* when, counted in references; 0: free */
     uint64_t levels;       /* candidate distances that have it */
+    float margin;
     uint32_t answers;      /* since its last turn, and half of those before */
     struct near_descriptor descriptor;
 };
@@ -27,9 +29,9 @@ struct near {
     double start_distance;
     struct reference *references; /* [NEAR_REFERENCES] */
     uint64_t added;
+    int latest;                   /* place of the reference that answered or came last */
     uint64_t random;
     double looks, inferred[EVIDENCE_LEVELS]; /* how much each level would have inferred, lately */
-    bool learned;                 /* the first evidence is in: from now on only one in so many is a sample */
     bool changed;                 /* since near_save */
     uint64_t audits, audit_disagreements;
 };
@@ -37,9 +39,17 @@ struct near {
 static void begin(struct near *near)
 {
     evidence_init(&near->evidence, near->evidence.max_disagreement);
-    near->learned = near->start_distance > 0;
-    if (near->learned)
+    if (near->start_distance > 0)
         evidence_presume(&near->evidence, near->start_distance);
+}
+
+/* Nothing is trusted: then there is nothing to save by sampling less. */
+static unsigned sample_one_in(const struct near *near)
+{
+    double expected = near->evidence.samples * near->evidence.max_disagreement;
+    if (near->evidence.trusted < 0)
+        return 1;
+    return near->start_distance > 0 || expected >= LATE_EXPECTED ? NEAR_SAMPLE_ONE_IN : expected >= EARLY_EXPECTED ? LATE_ONE_IN : EARLY_ONE_IN;
 }
 
 struct near *near_new(double max_disagreement, double start_distance, uint64_t seed)
@@ -78,24 +88,41 @@ static bool one_in(struct near *near, unsigned count)
     return (near->random >> 32) % count == 0;
 }
 
-static double distance_between(const struct near_descriptor *a, const struct near_descriptor *b)
+/* Infinite where it is beyond `limit`, which is often clear after the first stretch. */
+static double distance_between(const struct near_descriptor *a, const struct near_descriptor *b, double limit)
 {
     float lanes[LANES] = {0}, sum = 0; /* lanes, so that the order of additions leaves the compiler free to use vectors */
-    for (int i = 0; i < a->count; i += LANES) {
-        for (int k = 0; k < LANES; k++) {
-            float square = (a->values[i + k] - b->values[i + k]) * (a->values[i + k] - b->values[i + k]);
-            lanes[k] += square * square;
+    double most = pow(limit, 6) * a->count;
+    for (int from = 0; from < a->count; from += STRETCH) {
+        int end = from + STRETCH < a->count ? from + STRETCH : a->count;
+        for (int i = from; i < end; i += LANES) {
+            for (int k = 0; k < LANES; k++) {
+                float square = (a->values[i + k] - b->values[i + k]) * (a->values[i + k] - b->values[i + k]);
+                lanes[k] += square * square * square;
+            }
         }
+        sum = 0;
+        for (int k = 0; k < LANES; k++)
+            sum += lanes[k];
+        if ((double)sum > most)
+            return INFINITY;
     }
-    for (int k = 0; k < LANES; k++)
-        sum += lanes[k];
-    return pow((double)sum / a->count, 0.25);
+    return pow((double)sum / a->count, 1.0 / 6);
 }
 
 struct nearest { /* of each level's references */
     struct reference *reference[EVIDENCE_LEVELS];
     double distance[EVIDENCE_LEVELS];
 };
+
+/* Beyond which a reference is of no interest to any of its levels. */
+static double worth_knowing(const struct nearest *nearest, uint64_t levels)
+{
+    double most = 0;
+    for (; levels != 0; levels &= levels - 1)
+        most = fmax(most, nearest->distance[__builtin_ctzll(levels)]);
+    return most;
+}
 
 static void find_nearest(struct near *near, const struct near_descriptor *descriptor, struct nearest *nearest)
 {
@@ -104,11 +131,12 @@ static void find_nearest(struct near *near, const struct near_descriptor *descri
         nearest->distance[level] = INFINITY;
     }
     for (int i = 0; i < NEAR_REFERENCES; i++) {
-        struct reference *reference = &near->references[i];
+        struct reference *reference = &near->references[(near->latest + i) % NEAR_REFERENCES]; /* the likely one first: it spares the others */
         if (reference->added == 0 || reference->descriptor.count != descriptor->count || reference->descriptor.width != descriptor->width ||
             reference->descriptor.height != descriptor->height)
             continue;
-        double distance = distance_between(descriptor, &reference->descriptor);
+        double margin = (double)reference->margin, limit = worth_knowing(nearest, reference->levels) * margin;
+        double distance = distance_between(descriptor, &reference->descriptor, limit) / margin;
         for (uint64_t levels = reference->levels; levels != 0; levels &= levels - 1) {
             int level = __builtin_ctzll(levels);
             if (distance < nearest->distance[level]) {
@@ -143,8 +171,12 @@ static void try_levels(struct near *near, const struct nearest *nearest, struct 
     for (int level = 0; level < EVIDENCE_LEVELS; level++) {
         if (nearest->distance[level] <= evidence_distance(level)) {
             nearest->reference[level]->answers++;
-            if (ask->sampled)
+            near->latest = (int)(nearest->reference[level] - near->references);
+            if (ask->sampled) {
                 add_trial(ask, nearest->reference[level], level);
+                bool just = level > 0 && nearest->distance[level] > evidence_distance(level - 1);
+                ask->tried |= just ? 1ull << level : 0;
+            }
         } else {
             near->inferred[level]++;
             ask->new_for |= generous || wants_references(near, level) ? 1ull << level : 0;
@@ -163,7 +195,7 @@ void near_look(struct near *near, const struct near_descriptor *descriptor, stru
     struct nearest nearest;
     *ask_out = (struct near_ask){.distance = INFINITY};
     pthread_mutex_lock(&near->lock);
-    ask_out->sampled = !near->learned || one_in(near, NEAR_SAMPLE_ONE_IN);
+    ask_out->sampled = one_in(near, sample_one_in(near));
     find_nearest(near, descriptor, &nearest);
     try_levels(near, &nearest, ask_out);
     int trusted = near->evidence.trusted;
@@ -183,15 +215,11 @@ void near_learn(struct near *near, const struct near_ask *ask, uint64_t wrong_le
     uint64_t answered = 0;
     for (int i = 0; i < ask->trial_count; i++)
         answered |= ask->trials[i].levels;
-    if (near->learned && near->evidence.trusted >= 0) {
+    if (near->evidence.trusted >= 0) {
         near->audits += answered >> near->evidence.trusted & 1;
         near->audit_disagreements += wrong_levels >> near->evidence.trusted & 1;
     }
-    evidence_add(&near->evidence, wrong_levels);
-    if (near->evidence.samples * near->evidence.max_disagreement >= LEARNING_EXPECTED)
-        near->learned = true;
-    if (near->evidence.trusted < 0) /* nothing can be answered: then there is nothing to save by sampling less */
-        near->learned = false;
+    evidence_add(&near->evidence, wrong_levels, ask->tried);
     near->changed = true;
     pthread_mutex_unlock(&near->lock);
 }
@@ -212,13 +240,15 @@ static struct reference *find_place(struct near *near)
     }
 }
 
-void near_add(struct near *near, const struct near_ask *ask, const struct near_descriptor *descriptor, struct cache_key key)
+void near_add(struct near *near, const struct near_ask *ask, const struct near_descriptor *descriptor, struct cache_key key, double margin)
 {
     if (ask->new_for == 0)
         return;
     pthread_mutex_lock(&near->lock);
     struct reference *place = find_place(near);
-    *place = (struct reference){.key = key, .added = ++near->added, .levels = ask->new_for, .descriptor = *descriptor};
+    float kept = margin >= NEAR_MARGIN_MIN ? (float)margin : (float)NEAR_MARGIN_MIN; /* no number: the least */
+    *place = (struct reference){.key = key, .added = ++near->added, .levels = ask->new_for, .margin = kept, .descriptor = *descriptor};
+    near->latest = (int)(place - near->references);
     pthread_mutex_unlock(&near->lock);
 }
 
@@ -246,7 +276,7 @@ void near_forget(struct near *near)
 struct saved {
     uint32_t version, bytes;
     struct evidence evidence;
-    uint64_t audits, audit_disagreements, learned;
+    uint64_t audits, audit_disagreements;
 };
 
 size_t near_save(struct near *near, void *bytes, size_t capacity)
@@ -254,7 +284,7 @@ size_t near_save(struct near *near, void *bytes, size_t capacity)
     pthread_mutex_lock(&near->lock);
     bool wanted = near->changed && capacity >= sizeof(struct saved);
     struct saved saved = {.version = SAVED_VERSION, .bytes = sizeof saved, .evidence = near->evidence, .audits = near->audits,
-                          .audit_disagreements = near->audit_disagreements, .learned = near->learned};
+                          .audit_disagreements = near->audit_disagreements};
     if (wanted) {
         memcpy(bytes, &saved, sizeof saved);
         near->changed = false;
@@ -267,7 +297,7 @@ static bool is_sound(const struct evidence *evidence)
 {
     bool sound = isfinite(evidence->samples) && isfinite(evidence->alarm) && evidence->trusted >= -1 && evidence->trusted < EVIDENCE_LEVELS;
     for (int level = 0; level < EVIDENCE_LEVELS; level++)
-        sound &= evidence->wrong[level] >= 0 && evidence->wrong[level] <= evidence->samples;
+        sound &= evidence->wrong[level] >= 0 && evidence->wrong[level] <= evidence->samples && evidence->tried[level] >= 0;
     return sound;
 }
 
@@ -284,7 +314,6 @@ void near_restore(struct near *near, const void *bytes, size_t length)
         near->evidence = saved.evidence;
         near->audits = saved.audits;
         near->audit_disagreements = saved.audit_disagreements;
-        near->learned = saved.learned != 0;
     }
     pthread_mutex_unlock(&near->lock);
 }
@@ -295,7 +324,7 @@ void near_get_statistics(struct near *near, struct near_statistics *statistics_o
     const struct evidence *evidence = &near->evidence;
     int level = evidence->trusted > 0 ? evidence->trusted : 0;
     *statistics_out = (struct near_statistics){.max_disagreement = evidence->max_disagreement, .samples = evidence->samples,
-                                               .trusted_distance = near->learned && evidence->trusted >= 0 ? evidence_distance(level) : 0,
+                                               .trusted_distance = evidence->trusted >= 0 ? evidence_distance(level) : 0,
                                                .wrong = evidence->wrong[level], .audits = near->audits,
                                                .audit_disagreements = near->audit_disagreements};
     for (int i = 0; i < NEAR_REFERENCES; i++)

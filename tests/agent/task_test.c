@@ -52,6 +52,18 @@ static const char *decode_with(const struct image_geometry *geometry, size_t cap
     return whole ? result : "overflow";
 }
 
+static double margin(void)
+{
+    struct task_decoder *task;
+    struct json_writer writer;
+    CHECK_OK(task_new(&manifest, inputs, 1, outputs, output_count, &task, &error), error);
+    json_writer_init(&writer, result, sizeof result);
+    task_write(task, inputs, outputs, NULL, &writer);
+    double margin = task_margin(task);
+    task_free(task);
+    return margin;
+}
+
 static const char *decode(void)
 {
     return decode_with(NULL, sizeof result);
@@ -154,6 +166,27 @@ static void boxes_pass_over_the_background_and_suppress_what_overlaps(void)
     boxes = add_output("boxes", shape_of(3, 1, 4, 4, 0)), scores = add_output("scores", shape_of(3, 1, 4, 3, 0));
     fill_boxes(scores, boxes);
     CHECK_TEXT(decode(), expected);
+}
+
+static void the_margin_says_how_far_a_result_is_from_another_one(void)
+{
+    begin(TASK_CLASSIFICATION, DECODE_CLASSES, shape_of(2, 1, 4, 0, 0));
+    manifest.output.top = 1;
+    float *scores = add_output("out", shape_of(2, 1, 3, 0, 0));
+    scores[0] = 0.25f, scores[1] = 0.625f, scores[2] = 0.125f;
+    CHECK(margin() == 0.375);
+    scores[1] = 0.25f;
+    CHECK(margin() == 0);
+    begin(TASK_DETECTION, DECODE_BOXES, shape_of(4, 1, 3, 200, 100)); /* certain from 2/3 on */
+    manifest.label_count = 2;
+    scores = add_output("scores", shape_of(3, 1, 4, 3, 0));
+    fill_boxes(scores, add_output("boxes", shape_of(3, 1, 4, 4, 0)));
+    CHECK(fabs(margin() - 0.4) < 1e-6); /* the cat's 0.9 may fall to 0.5 */
+    scores[3 * 3 + 1] = 0.45f;           /* alone in its place, it would have to rise by 0.22 */
+    CHECK(fabs(margin() - (2.0 / 3 - 0.45)) < 1e-6);
+    scores[3 * 3 + 1] = 0;
+    scores[2 * 3 + 2] = 0.45f;           /* no dog any more, but nearly */
+    CHECK(fabs(margin() - (2.0 / 3 - 0.45)) < 1e-6);
 }
 
 static void boxes_are_mapped_to_the_original_and_clipped_to_it(void)
@@ -322,7 +355,8 @@ int main(int count, char **arguments)
         CASE(classes_are_ranked_with_their_labels), CASE(activations_turn_logits_into_scores), CASE(a_score_that_is_no_number_never_ranks),
         CASE(quantised_scores_are_read_as_reals), CASE(classes_of_another_number_than_labels_are_refused),
         CASE(boxes_pass_over_the_background_and_suppress_what_overlaps), CASE(boxes_are_mapped_to_the_original_and_clipped_to_it),
-        CASE(of_many_candidates_the_best_come_through), CASE(boxes_of_other_shapes_are_refused), CASE(ssd_reads_the_four_outputs),
+        CASE(of_many_candidates_the_best_come_through), CASE(the_margin_says_how_far_a_result_is_from_another_one),
+        CASE(boxes_of_other_shapes_are_refused), CASE(ssd_reads_the_four_outputs),
         CASE(yolox_decodes_centres_and_sizes_in_strides), CASE(nanodet_takes_the_mean_of_each_sides_distribution),
         CASE(reconstruction_is_the_mean_squared_error), CASE(raw_gives_each_output_as_it_is_stored), CASE(a_model_without_outputs_is_refused), {0}});
 }
