@@ -502,5 +502,6 @@ void committer_stop(struct committer *committer)
     wake_locked(committer);
     pthread_mutex_unlock(&committer->lock);
     pthread_join(committer->thread, NULL);
+    image_queue_deinit(&committer->images);
     committer->running = false;
 }

@@ -7,21 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ID_BYTES = 1024, TOPIC_BYTES = 512, WINDOW_LEFT_TO_RESULTS = 4, QUOTA_EXCEEDED = 0x97 };
+enum { TOPIC_BYTES = 512, WINDOW_LEFT_TO_RESULTS = 4, QUOTA_EXCEEDED = 0x97 };
 
 void image_queue_init(struct image_queue *queue, struct uplink *uplink, struct pipeline *pipelines, int pipeline_count)
 {
     *queue = (struct image_queue){.uplink = uplink, .pipelines = pipelines, .pipeline_count = pipeline_count};
 }
 
-void image_queue_reconnected(struct image_queue *queue)
-{
-    queue->cursor = 0;
-    queue->in_flight = 0;
-}
-
 /* The id's text out of {"v":1,"id":"...","seq": */
-static void read_id(const char *head, size_t length, char id[ID_BYTES])
+static void read_id(const char *head, size_t length, char id[IMAGE_ID_BYTES])
 {
     struct json_reader reader;
     struct json_token token;
@@ -33,8 +27,8 @@ static void read_id(const char *head, size_t length, char id[ID_BYTES])
         if (!json_skip_value(&reader))
             return;
     }
-    size_t bytes = token.kind == JSON_KEY && json_next(&reader, &token) && token.kind == JSON_STRING ? json_unescape(&token, id, ID_BYTES - 1) : 0;
-    id[bytes < ID_BYTES ? bytes : 0] = '\0';
+    size_t bytes = token.kind == JSON_KEY && json_next(&reader, &token) && token.kind == JSON_STRING ? json_unescape(&token, id, IMAGE_ID_BYTES - 1) : 0;
+    id[bytes < IMAGE_ID_BYTES ? bytes : 0] = '\0';
 }
 
 static bool publish(struct image_queue *queue, const struct outbox_image *image, struct pipeline *pipeline, uint64_t ticket)
@@ -66,23 +60,102 @@ static void store(struct image_queue *queue, const struct outbox_image *image, s
     atomic_fetch_add_explicit(stored ? &pipeline->images_stored : &pipeline->images_dropped, 1, memory_order_relaxed);
 }
 
-void image_queue_give(struct image_queue *queue, struct egress_image *images, struct pipeline *pipeline, const char *head, size_t head_length, int64_t seq)
+static struct outbox_image describe(const struct egress_image *image, const struct pipeline *pipeline, const char *id, int64_t seq)
 {
     static const char *const reasons[] = {[EGRESS_NOT] = "", [EGRESS_ANOMALY] = "anomaly", [EGRESS_LOW_CONFIDENCE] = "low-confidence",
                                           [EGRESS_EVERY] = "every", [EGRESS_COMMAND] = "command"};
-    char id[ID_BYTES];
-    read_id(head, head_length, id);
-    for (const struct egress_image *one = images; one != NULL; one = one->next) {
-        struct outbox_image image = {.seq = seq, .pipeline = pipeline->config->name, .id = id, .reason = reasons[one->reason], .redacted = one->redacted,
-                                     .crop = pipeline->config->egress == EGRESS_CROPS, .jpeg = one->jpeg, .jpeg_bytes = one->bytes};
-        if (!publish(queue, &image, pipeline, 0))
-            store(queue, &image, pipeline);
+    return (struct outbox_image){.seq = seq, .pipeline = pipeline->config->name, .id = id, .reason = reasons[image->reason], .redacted = image->redacted,
+                                 .crop = pipeline->config->egress == EGRESS_CROPS, .jpeg = image->jpeg, .jpeg_bytes = image->bytes};
+}
+
+/* A place for one more that waits for its confirmation; NULL: there is none. */
+static struct image_sent *find_place(struct image_queue *queue, size_t bytes)
+{
+    int at = 0;
+    while (at < IMAGES_SENT_MAX && queue->sent[at].image != NULL)
+        at++;
+    return at < IMAGES_SENT_MAX && queue->sent_bytes + bytes <= IMAGES_SENT_BYTES_MAX ? &queue->sent[at] : NULL;
+}
+
+static void let_go(struct image_queue *queue, struct image_sent *sent)
+{
+    queue->sent_bytes -= sent->image->bytes;
+    egress_images_free(sent->image);
+    sent->image = NULL;
+}
+
+static void store_sent(struct image_queue *queue, bool all)
+{
+    for (int i = 0; i < IMAGES_SENT_MAX; i++) {
+        struct image_sent *sent = &queue->sent[i];
+        if (sent->image == NULL || !(all || sent->to_be_stored))
+            continue;
+        struct outbox_image image = describe(sent->image, sent->pipeline, sent->id, sent->seq);
+        store(queue, &image, sent->pipeline);
+        let_go(queue, sent);
     }
-    egress_images_free(images);
+}
+
+void image_queue_reconnected(struct image_queue *queue)
+{
+    queue->cursor = 0;
+    queue->in_flight = 0;
+    store_sent(queue, true);
+}
+
+void image_queue_deinit(struct image_queue *queue)
+{
+    store_sent(queue, true);
+}
+
+/* The image is the queue's from here on. */
+static void send_or_store(struct image_queue *queue, struct egress_image *one, struct pipeline *pipeline, const char *id, int64_t seq)
+{
+    struct outbox_image image = describe(one, pipeline, id, seq);
+    struct image_sent *place = find_place(queue, one->bytes);
+    uint64_t ticket = IMAGE_SENT_TICKET + queue->sent_total;
+    if (place == NULL || !publish(queue, &image, pipeline, ticket)) {
+        store(queue, &image, pipeline);
+        egress_images_free(one);
+        return;
+    }
+    queue->sent_total++;
+    queue->sent_bytes += one->bytes;
+    *place = (struct image_sent){.image = one, .pipeline = pipeline, .ticket = ticket, .seq = seq};
+    memcpy(place->id, id, strlen(id) + 1);
+}
+
+void image_queue_give(struct image_queue *queue, struct egress_image *images, struct pipeline *pipeline, const char *head, size_t head_length, int64_t seq)
+{
+    char id[IMAGE_ID_BYTES];
+    read_id(head, head_length, id);
+    while (images != NULL) {
+        struct egress_image *one = images;
+        images = one->next;
+        one->next = NULL;
+        send_or_store(queue, one, pipeline, id, seq);
+    }
+}
+
+static void sent_answered(struct image_queue *queue, uint64_t ticket, int reason_code)
+{
+    for (int i = 0; i < IMAGES_SENT_MAX; i++) {
+        struct image_sent *sent = &queue->sent[i];
+        if (sent->image == NULL || sent->ticket != ticket)
+            continue;
+        sent->to_be_stored = reason_code == QUOTA_EXCEEDED;
+        if (!sent->to_be_stored)
+            let_go(queue, sent);
+        return;
+    }
 }
 
 bool image_queue_answered(struct image_queue *queue, uint64_t ticket, int reason_code)
 {
+    if (ticket >= IMAGE_SENT_TICKET) {
+        sent_answered(queue, ticket, reason_code);
+        return true;
+    }
     if (ticket < IMAGE_TICKET || queue->in_flight == 0) /* of an earlier connection */
         return ticket >= IMAGE_TICKET;
     queue->in_flight--;
@@ -112,6 +185,7 @@ void image_queue_send(struct image_queue *queue)
 {
     struct outbox_image image;
     remove_finished(queue);
+    store_sent(queue, false);
     while (!uplink_is_behind(queue->uplink) && queue->in_flight < IMAGES_IN_FLIGHT_MAX && queue->finished_count < IMAGES_FINISHED_MAX &&
            outbox_find_image(queue->uplink->outbox, queue->cursor, &image)) {
         struct pipeline *pipeline = pipeline_of(queue, image.pipeline);

@@ -293,6 +293,43 @@ static void an_image_waits_on_disk_while_the_upstream_broker_is_away(void)
     gateway_end(&gateway);
 }
 
+static void keep_session(const struct gateway *gateway, const char *count, const char *seconds, FILE **listener_out)
+{
+    char command[256];
+    snprintf(command, sizeof command, "mosquitto_sub -V mqttv5 -i images -c -x 3600 -p %d -t 'eddy/gw/image/line' -q 1 -C %s -W %s -F '%%l %%P'",
+             gateway->upstream.port, count, seconds);
+    *listener_out = popen(command, "r");
+    CHECK(*listener_out != NULL);
+}
+
+/* The broker stops answering, takes the image off the wire and is gone. */
+static void an_image_that_was_sent_and_not_confirmed_is_sent_again(void)
+{
+    struct gateway gateway = {.separate = true};
+    struct error error;
+    char line[512];
+    FILE *listener;
+    gateway_begin(&gateway, LINE("egress: snapshots, images: { max_bytes: 8KiB, every: 1 }, "));
+    keep_session(&gateway, "1", "1", &listener);
+    (void)pclose(listener);
+    broker_stop(&gateway.upstream); /* which saves the session */
+    CHECK_OK(broker_start(&gateway.upstream, true, &error), error);
+    gateway_start(&gateway);
+    CHECK(kill(gateway.upstream.pid, SIGSTOP) == 0);
+    publish_frame(&gateway);
+    broker_pause_ms(1000);
+    CHECK(kill(gateway.upstream.pid, SIGKILL) == 0);
+    waitpid(gateway.upstream.pid, NULL, 0);
+    CHECK_OK(broker_start(&gateway.upstream, true, &error), error);
+    keep_session(&gateway, "1", "60", &listener);
+    CHECK(fgets(line, sizeof line, listener) != NULL);
+    printf("%s", line);
+    CHECK(strstr(line, "seq:1") != NULL && strstr(line, "id:frame \"1\"") != NULL);
+    CHECK_INTEGER(pclose(listener), 0);
+    gateway_wait_lines(&gateway, 1);
+    gateway_end(&gateway);
+}
+
 static void a_label_that_the_model_does_not_know_cannot_be_redacted(void)
 {
     struct gateway gateway = {0};
@@ -318,6 +355,7 @@ int main(int count, char **arguments)
         CASE(an_image_leaves_only_for_a_reason),
         CASE(a_snapshot_leaves_on_command_with_its_result_and_never_where_egress_is_results),
         CASE(an_image_waits_on_disk_while_the_upstream_broker_is_away),
+        CASE(an_image_that_was_sent_and_not_confirmed_is_sent_again),
         CASE(a_label_that_the_model_does_not_know_cannot_be_redacted),
         {0}});
 }
