@@ -10,7 +10,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND CMAKE_C_COMPILER_ID STREQUA
   add_test(NAME spills_test COMMAND ${EDDY_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/spills.py ${EDDY_OBJDUMP}
            ${objects}/gemm_8_avx512vnni.S.o:gemm_8_.*=0 ${objects}/narrow_f32_avx512.S.o:narrow_f32_.*=0
            ${objects}/depthwise_8_avx512vnni.c.o:three_.*=0 ${objects}/depthwise_8_avx512vnni.c.o:any_.*=0
-           ${objects}/depthwise_8_avx512vnni.c.o:vnni_depthwise=4
-           ${objects}/elementwise_8_avx512.c.o:avx512_add=0
+           ${objects}/depthwise_8_avx512vnni.c.o:strided_.*=0 ${objects}/depthwise_8_avx512vnni.c.o:vnni_depthwise=4
+           ${objects}/depthwise_8_avx2.c.o:three_.*=0
+           ${objects}/elementwise_8_avx512.c.o:add_blocks_linearly=0
            ${objects}/elementwise_8_avx512.c.o:avx512_window_sum=0 ${objects}/elementwise_8_avx512.c.o:avx512_window_max=1)
 endif()

@@ -27,13 +27,13 @@ static void interleave(uint8_t *target, const uint8_t *source, int64_t planes, i
         interleave_8(target, source, planes, count);
 }
 
-#define TABLE(group, product)                                                                                                                  \
+#define TABLE(tile_rows, group, product)                                                                                                       \
     {                                                                                                                                          \
-        .rows = BYTE_ROWS, .columns = BYTE_COLUMNS, .narrow_columns = BYTE_COLUMNS, .depth = group,                                              \
+        .rows = tile_rows, .columns = BYTE_COLUMNS, .narrow_columns = BYTE_COLUMNS, .depth = group,                                              \
         .header_bytes = sizeof(struct byte_header) / BYTE_COLUMNS, .pack_header = pack_header, .place = plain_place, .gemm = product,              \
         .depthwise_bytes = avx2_depthwise_bytes, .pack_depthwise = avx2_pack_depthwise, .depthwise = avx2_depthwise, .copy = avx2_copy,            \
         .sum_rows = sum_rows_8, .window_max = avx2_window_max, .window_sum = window_sum_8, .interleave = interleave, .add = avx2_add,              \
         .adds_linear = true                                                                                                                        \
     }
 
-const struct byte_kernels byte_kernels_avx2 = TABLE(BYTE_DEPTH, gemm), byte_kernels_avxvnni = TABLE(AVXVNNI_DEPTH, gemm_8_avxvnni);
+const struct byte_kernels byte_kernels_avx2 = TABLE(BYTE_ROWS, BYTE_DEPTH, gemm), byte_kernels_avxvnni = TABLE(AVXVNNI_ROWS, AVXVNNI_DEPTH, gemm_8_avxvnni);

@@ -6,7 +6,7 @@
 
 #include "inference/kernels/bytes.h"
 
-enum { AVXVNNI_DEPTH = 4 }; /* inputs of one vpdpbusd */
+enum { AVXVNNI_ROWS = 6, AVXVNNI_DEPTH = 4 /* inputs of one vpdpbusd */ };
 
 void gemm_8_avxvnni(struct byte_tile *tile);
 

@@ -6,7 +6,7 @@
 #define TILE_VNNI
 #include "inference/kernels/x86/tile_8_avx2.h"
 
-_Static_assert((int)BYTE_DEPTH == (int)AVXVNNI_DEPTH, "the table in bytes_avx2.c says it");
+_Static_assert((int)BYTE_DEPTH == (int)AVXVNNI_DEPTH && (int)BYTE_ROWS == (int)AVXVNNI_ROWS, "the table in bytes_avx2.c says it");
 
 void gemm_8_avxvnni(struct byte_tile *tile)
 {

@@ -49,7 +49,7 @@
 #define TILE_PANELS       116
 
 #define HEADER 256
-#define AHEAD 2048
+#define AHEAD 4096
 /* on the stack */
 #define NEXT_DISTANCE 0
 #define TAPS_LEFT     8
