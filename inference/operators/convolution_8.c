@@ -169,7 +169,7 @@ static void convolution_8_parts(const struct operation *operation, void *const *
 static int64_t convolution_8_pixels(const struct operation *operation, int64_t part)
 {
     const struct convolution_8 *convolution = operation->prepared;
-    return tile_start(convolution, convolution->tiles * part / convolution->blocks);
+    return tile_start(convolution, convolution->tiles * part / convolution->blocks) * convolution->joined;
 }
 
 /* By shape alone. An even number, where there are many: two threads then end together. */
