@@ -29,7 +29,7 @@ static void fill_panel(const struct panels_f32 *panels, const struct weight_layo
             for (int64_t c = 0; c < count; c++) {
                 const float *column = tap + c * layout->column_step;
                 for (int64_t k = first_k; k < last_k; k++)
-                    rows[k * width + c] = column[k * layout->depth_step];
+                    rows[k * width + c] = column[k];
             }
         }
     }

@@ -18,10 +18,10 @@ struct panels_f32 {
 
 struct float_epilogue panels_f32_epilogue(const struct node *node); /* of its fused activation */
 
-/* Where the weight of (column, tap, k) lies: weights[column * column_step + tap_offsets[tap] + k * depth_step]. */
+/* Where the weight of (column, tap, k) lies: weights[column * column_step + tap_offsets[tap] + k]. */
 struct weight_layout {
     const float *weights;
-    int64_t column_step, depth_step;
+    int64_t column_step;
     const int64_t *tap_offsets; /* [taps] */
 };
 

@@ -2,7 +2,7 @@
  *
  * A tile is some result pixels (rows of the matrix product); for each kernel position ("tap") it has a pointer to each pixel's input, and
  * padding is a pointer to zeros. Where few channels make taps short, a whole kernel row is one tap, and pixels whose window sticks out to
- * the left or right get a copy of their rows; an input that still is planar (NCHW, as files have it) has one tap a channel and row.
+ * the left or right get a copy of their rows.
  *
  * Order of the work: weights that fit the second-level cache are passed over for each tile, larger ones once for a block of tiles whose
  * inputs fit. A part (what threads share) is a block of tiles times a block of panels; its bounds depend on shapes alone. */
@@ -28,9 +28,8 @@ struct convolution_f32 {
     struct spatial spatial;
     int64_t batch, pixels;            /* images, and result pixels of one */
     bool direct;                      /* 1x1, stride 1, no padding: rows follow each other */
-    bool planar;                      /* input [N, C, H, W] */
     int32_t run;                      /* kernel columns that one tap covers: 1, or all */
-    int64_t taps, depth, pixel;       /* pixel: floats from one input column to the next */
+    int64_t taps, depth;
     int64_t *tap_offsets;             /* [taps], from the first float under the window */
     int32_t *tap_rows, *tap_columns;  /* [taps], dilated */
     const float *zeros;               /* [depth] */
@@ -53,7 +52,7 @@ static void point_edge(const struct convolution_f32 *layer, const float *window,
         } else {
             int32_t from = x < 0 ? -x : 0, to = x + layer->run > layer->width ? layer->width - x : layer->run;
             memset(edges, 0, (size_t)layer->depth * sizeof *edges);
-            memcpy(edges + from * layer->pixel, source + from * layer->pixel, (size_t)((to - from) * layer->pixel) * sizeof *edges);
+            memcpy(edges + from * layer->channels, source + from * layer->channels, (size_t)((to - from) * layer->channels) * sizeof *edges);
             *table = edges;
         }
     }
@@ -69,10 +68,10 @@ static void point_tile(const struct convolution_f32 *layer, const float *input, 
     }
     int32_t out_y = (int32_t)first / layer->out_width, out_x = (int32_t)first % layer->out_width;
     int32_t reach_y = (s->kernel[0] - 1) * s->dilation[0];
-    int64_t step = s->stride[1] * layer->pixel;
+    int64_t step = s->stride[1] * layer->channels;
     for (int r = 0, count; r < rows; r += count) {
         int32_t top = out_y * s->stride[0] - s->pad[0], left = out_x * s->stride[1] - s->pad[1];
-        const float *window = input + ((int64_t)top * layer->width + left) * layer->pixel;
+        const float *window = input + ((int64_t)top * layer->width + left) * layer->channels;
         count = 1;
         if (top >= 0 && top + reach_y < layer->height && out_x >= layer->first_inside && out_x < layer->last_inside) {
             count = layer->last_inside - out_x < rows - r ? layer->last_inside - out_x : rows - r;
@@ -226,16 +225,12 @@ static enum error_code point_taps(struct convolution_f32 *layer, const struct op
     layer->last_inside = layer->last_inside < layer->out_width ? layer->last_inside : layer->out_width;
     layer->tap_columns = layer->tap_rows + layer->taps;
     layer->zeros = zeros;
-    int64_t planes = layer->planar ? layer->channels : 1, t = 0;
-    for (int64_t plane = 0; plane < planes; plane++) {
-        for (int32_t ky = 0; ky < s->kernel[0]; ky++) {
-            for (int32_t kx = 0; kx < s->kernel[1]; kx += layer->run, t++) {
-                layer->tap_rows[t] = ky * s->dilation[0];
-                layer->tap_columns[t] = kx * s->dilation[1];
-                layer->tap_offsets[t] = plane * layer->height * layer->width +
-                                        ((int64_t)layer->tap_rows[t] * layer->width + layer->tap_columns[t]) * layer->pixel;
-                weight_offsets[t] = ((int64_t)ky * s->kernel[1] + kx) * layer->group_depth + plane;
-            }
+    for (int32_t ky = 0, t = 0; ky < s->kernel[0]; ky++) {
+        for (int32_t kx = 0; kx < s->kernel[1]; kx += layer->run, t++) {
+            layer->tap_rows[t] = ky * s->dilation[0];
+            layer->tap_columns[t] = kx * s->dilation[1];
+            layer->tap_offsets[t] = ((int64_t)layer->tap_rows[t] * layer->width + layer->tap_columns[t]) * layer->channels;
+            weight_offsets[t] = ((int64_t)ky * s->kernel[1] + kx) * layer->group_depth;
         }
     }
     return ERROR_NONE;
@@ -248,9 +243,8 @@ static enum error_code finish_layer(struct operation *operation, struct convolut
     const float *weights = operation_input(operation, 1)->data;
     const float *bias = node->input_count > 2 && node->inputs[2] >= 0 ? operation_input(operation, 2)->data : NULL;
     int64_t window = (int64_t)layer->spatial.kernel[0] * layer->spatial.kernel[1], column_step = window * layer->group_depth;
-    layer->taps = window / layer->run * (layer->planar ? layer->channels : 1);
-    layer->depth = layer->planar ? layer->run : layer->run * layer->group_depth;
-    layer->pixel = layer->planar ? 1 : layer->channels;
+    layer->taps = window / layer->run;
+    layer->depth = layer->run * layer->group_depth;
     int64_t *weight_offsets = arena_allocate_array(arena, (size_t)layer->taps, sizeof *weight_offsets);
     layer->groups = arena_allocate_array(arena, (size_t)layer->group_count, sizeof *layer->groups);
     if (weight_offsets == NULL || layer->groups == NULL)
@@ -258,7 +252,7 @@ static enum error_code finish_layer(struct operation *operation, struct convolut
     TRY(point_taps(layer, operation, arena, weight_offsets, error));
     for (int64_t g = 0; g < layer->group_count; g++) {
         struct weight_layout layout = {.weights = weights + g * layer->group_columns * column_step, .column_step = column_step,
-                                       .depth_step = layer->planar ? layer->channels : 1, .tap_offsets = weight_offsets};
+                                       .tap_offsets = weight_offsets};
         TRY(panels_f32_pack(&layer->groups[g], operation->kernels, operation->graph->packed, arena, node, &layout,
                             bias != NULL ? bias + g * layer->group_columns : NULL, layer->group_columns, layer->taps, layer->depth, error));
     }

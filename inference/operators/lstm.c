@@ -215,7 +215,7 @@ static enum error_code pack(struct operation *operation, struct arena *arena, co
         for (int i = 0; i < 2; i++) {
             const struct value *weights = operation_input(operation, W + i);
             int64_t depth = weights->shape.dims[2];
-            const struct weight_layout layout = {.weights = (const float *)weights->data + d * rows * depth, .column_step = depth, .depth_step = 1,
+            const struct weight_layout layout = {.weights = (const float *)weights->data + d * rows * depth, .column_step = depth,
                                                  .tap_offsets = no_offset};
             TRY(panels_f32_pack(&panels[2 * d + i], operation->kernels, operation->graph->packed, arena, node, &layout, i == 0 ? bias : NULL, rows, 1,
                                 depth, error));

@@ -225,7 +225,7 @@ static enum error_code pack_block(struct product *product, const struct operatio
     int64_t rows = GATES * product->hidden, depth = product->depth - first < EXACT_DEPTH ? product->depth - first : EXACT_DEPTH;
     for (int64_t i = 0; i < rows; i++)
         widen(weights + i * product->depth + first, wide + i * depth, depth);
-    const struct weight_layout layout = {.weights = wide, .column_step = depth, .depth_step = 1, .tap_offsets = no_offset};
+    const struct weight_layout layout = {.weights = wide, .column_step = depth, .tap_offsets = no_offset};
     return panels_f32_pack(&product->blocks[first / EXACT_DEPTH], operation->kernels, NULL, arena, operation->node, &layout, NULL, rows, 1, depth, error);
 }
 
