@@ -4,7 +4,8 @@
  * bands of rows (bands.h). */
 #include "inference/passes/passes.h"
 
-enum { BYTES_MIN = 384 << 10 }; /* below, a value stays in the second-level cache as a whole */
+/* Below, a value stays in the second-level cache as a whole. 8-bit layers fill their padded lines anew for each band and win later. */
+enum { FLOAT_BYTES_MIN = 384 << 10, BYTES_MIN = 1 << 20 };
 
 static bool follows_rows(const struct graph *graph, const struct node *node)
 {
@@ -21,8 +22,9 @@ enum error_code pass_bands(struct graph *graph, struct error *error)
         if (!follows_rows(graph, node) || !follows_rows(graph, next) || next->inputs[0] != node->outputs[0])
             continue;
         struct value *value = &graph->values[node->outputs[0]];
+        int64_t bytes = shape_elements(&value->shape) * (int64_t)dtype_bytes(value->dtype);
         value->banded = uses.count[node->outputs[0]] == 1 && !value->placed && !value->bounded &&
-                        shape_elements(&value->shape) * (int64_t)dtype_bytes(value->dtype) >= BYTES_MIN;
+                        bytes >= (value->dtype == DTYPE_F32 ? FLOAT_BYTES_MIN : BYTES_MIN);
     }
     return ERROR_NONE;
 }
