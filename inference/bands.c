@@ -49,7 +49,7 @@ static int64_t pixels_before(const struct band_layer *layer, int64_t part)
     return layer->operation.pixels_before(&layer->operation, part);
 }
 
-/* Input pixels above the rows that result row `row` reads, where it reads `reach` rows less. */
+/* Input pixels above the row that lies `reach` below the first one under result row `row`'s window. */
 static int64_t pixels_above(const struct band_layer *layer, int64_t row, int64_t reach)
 {
     const struct spatial *s = &layer->operation.node->attributes.spatial;

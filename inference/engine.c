@@ -458,20 +458,17 @@ void run_execute(struct run *run)
     shrink_bounded(run);
 }
 
-static void keep_lower(int64_t *lowest, int64_t taken)
-{
-    *lowest = taken < *lowest ? taken : *lowest;
-}
-
 /* The time of a chain (bands.h) belongs to its layers as the caller's thread divided its own among them. */
 static void measure_chain(const struct run *run, int32_t count, int64_t taken, int64_t *layer_ns)
 {
     const int64_t *spent = bands_spent_ns(scratch_of(run, 0));
-    int64_t sum = 1;
-    for (int32_t i = 0; i < count; i++)
-        sum += spent[i];
-    for (int32_t i = 0; i < count; i++)
-        keep_lower(&layer_ns[i], (int64_t)((double)taken * (double)spent[i] / (double)sum));
+    double sum = 1, lowest = 0;
+    for (int32_t i = 0; i < count; i++) {
+        sum += (double)spent[i];
+        lowest += (double)layer_ns[i];
+    }
+    for (int32_t i = 0; i < count && (double)taken < lowest; i++)
+        layer_ns[i] = (int64_t)((double)taken * (double)spent[i] / sum);
 }
 
 void run_measure(struct run *run, int64_t *layer_ns)
@@ -483,11 +480,11 @@ void run_measure(struct run *run, int64_t *layer_ns)
         if (chained < 0)
             continue;
         execute_node(run, n, true);
-        int64_t now = now_ns();
+        int64_t now = now_ns(), taken = now - start;
         if (chained > 0)
-            measure_chain(run, chained, now - start, layer_ns + n + 1 - chained);
+            measure_chain(run, chained, taken, layer_ns + n + 1 - chained);
         else
-            keep_lower(&layer_ns[n], now - start);
+            layer_ns[n] = taken < layer_ns[n] ? taken : layer_ns[n];
         start = now;
     }
     shrink_bounded(run);

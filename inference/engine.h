@@ -79,7 +79,9 @@ struct tensor *run_input(struct run *run, int index);         /* borrowed: fill 
  * one: the first runs try both. NULL: the caller's thread alone, as at first. ERROR_LIMIT: no memory; the run stays as it was. */
 MUST_CHECK enum error_code run_set_threads(struct run *run, struct threads *threads, struct error *error);
 void run_execute(struct run *run);
-void run_measure(struct run *run, int64_t *layer_ns); /* executes once; lowers each layer's entry to its time where that is shorter */
+/* Executes once; lowers each layer's entry to its time where that is shorter. Layers that run together in bands (bands.h): all of them, where
+ * the sum is; while threads share them, as the caller's thread divided its time. */
+void run_measure(struct run *run, int64_t *layer_ns);
 const struct tensor *run_output(const struct run *run, int index); /* borrowed: valid until the next execute */
 
 #endif
