@@ -9,6 +9,7 @@
 #include "inference/packed.h"
 #include "inference/passes/passes.h"
 #include "inference/plan.h"
+#include "inference/sharing.h"
 #include "inference/tflite/tflite.h"
 #include "inference/threads.h"
 
@@ -38,11 +39,7 @@ struct run {
     void *block;
     struct threads *threads;       /* NULL: the caller's alone */
     void *helper_scratch;          /* scratch_bytes for each thread but the caller's */
-    /* While threads != NULL: what tells which layers are shared. Lowest so far, which a busy moment spoils only until the next look. */
-    int64_t *alone_ns;             /* by node */
-    int64_t hand_over_ns;
-    bool *shared;                  /* by node; in alone_ns's memory */
-    uint32_t runs;                 /* done so far */
+    struct sharing sharing;        /* while threads != NULL */
 };
 
 struct parts {
@@ -332,7 +329,7 @@ void run_free(struct run *run)
 {
     if (run == NULL)
         return;
-    free(run->alone_ns);
+    sharing_end(&run->sharing);
     free(run->helper_scratch);
     free(run->block);
     free(run->inputs);
@@ -393,28 +390,18 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* Each participant does as many parts as the one that has most; the layer must win twice what handing over costs. */
-static bool pays_to_share(const struct run *run, int32_t n)
-{
-    const struct operation *operation = &run->model->operations[n];
-    if (!is_divisible(operation) || run->hand_over_ns == INT64_MAX)
-        return false;
-    int64_t count = threads_count(run->threads), most = (operation->parts + count - 1) / count;
-    double expected = (double)run->alone_ns[n] * (double)most / (double)operation->parts;
-    return expected + 2 * (double)run->hand_over_ns < (double)run->alone_ns[n];
-}
-
-/* One run alone, every layer timed: the 1st, 2nd, 4th, 8th, ... run, so that what was measured badly is found out, ever more rarely. */
+/* One run alone, every layer timed. */
 static void execute_timed(struct run *run)
 {
     const struct model *model = run->model;
-    int64_t hand_over = threads_hand_over_ns(run->threads), start = now_ns();
-    run->hand_over_ns = hand_over < run->hand_over_ns ? hand_over : run->hand_over_ns;
+    const int64_t hand_over = threads_hand_over_ns(run->threads);
+    int64_t start = now_ns();
+    sharing_hand_over(&run->sharing, hand_over, start);
     for (int32_t n = 0; n < model->graph.node_count; n++) {
-        execute_alone(run, &model->operations[n], false);
-        int64_t end = now_ns();
-        run->alone_ns[n] = end - start < run->alone_ns[n] ? end - start : run->alone_ns[n];
-        run->shared[n] = pays_to_share(run, n);
+        const struct operation *operation = &model->operations[n];
+        execute_alone(run, operation, false);
+        const int64_t end = now_ns();
+        sharing_layer(&run->sharing, n, end - start, is_divisible(operation) ? operation->parts : 1, threads_count(run->threads));
         start = end;
     }
 }
@@ -422,7 +409,7 @@ static void execute_timed(struct run *run)
 /* timed: of a chain (bands.h) each layer, by each thread. */
 static void execute_node(struct run *run, int32_t n, bool timed)
 {
-    if (run->threads != NULL && run->shared[n])
+    if (run->threads != NULL && sharing_shares(&run->sharing, n))
         execute_shared(run, &run->model->operations[n], timed);
     else
         execute_alone(run, &run->model->operations[n], timed);
@@ -446,14 +433,22 @@ static void shrink_bounded(struct run *run)
     }
 }
 
+static void execute_nodes(struct run *run)
+{
+    for (int32_t n = 0; n < run->model->graph.node_count; n++)
+        execute_node(run, n, false);
+}
+
 void run_execute(struct run *run)
 {
-    run->runs += run->threads != NULL && run->runs < UINT32_MAX;
-    if (run->threads != NULL && (run->runs & (run->runs - 1)) == 0) {
-        execute_timed(run);
+    if (run->threads == NULL || sharing_skips(&run->sharing)) {
+        execute_nodes(run);
     } else {
-        for (int32_t n = 0; n < run->model->graph.node_count; n++)
-            execute_node(run, n, false);
+        if (sharing_start(&run->sharing, now_ns()))
+            execute_timed(run);
+        else
+            execute_nodes(run);
+        sharing_finish(&run->sharing, now_ns());
     }
     shrink_bounded(run);
 }
@@ -493,27 +488,22 @@ void run_measure(struct run *run, int64_t *layer_ns)
 enum error_code run_set_threads(struct run *run, struct threads *threads, struct error *error)
 {
     const struct model *model = run->model;
-    size_t helpers = (size_t)threads_count(threads) - 1, count = (size_t)model->graph.node_count;
+    const size_t helpers = (size_t)threads_count(threads) - 1;
     if (helpers == 0) {
         run->threads = NULL;
         return ERROR_NONE;
     }
-    int64_t *alone_ns = calloc(count + 1, sizeof *alone_ns + sizeof *run->shared);
+    struct sharing sharing;
+    TRY(sharing_begin(&sharing, model->graph.node_count, error));
     void *scratch = aligned_alloc(ARENA_ALIGNMENT, helpers * model->scratch_bytes + ARENA_ALIGNMENT);
-    if (alone_ns == NULL || scratch == NULL) {
-        free(alone_ns);
-        free(scratch);
+    if (scratch == NULL) {
+        sharing_end(&sharing);
         return error_set(error, ERROR_LIMIT, "no memory for %zu threads of %zu bytes of scratch", helpers, model->scratch_bytes);
     }
-    for (size_t n = 0; n < count; n++)
-        alone_ns[n] = INT64_MAX;
-    free(run->alone_ns);
+    sharing_end(&run->sharing);
     free(run->helper_scratch);
-    run->alone_ns = alone_ns;
-    run->shared = (bool *)(alone_ns + count);
-    run->hand_over_ns = INT64_MAX;
+    run->sharing = sharing;
     run->helper_scratch = scratch;
     run->threads = threads;
-    run->runs = 0;
     return ERROR_NONE;
 }
