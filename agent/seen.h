@@ -3,7 +3,7 @@
  * seen.h: the readings that are in a window already, or went through one, whether committed yet or not.
  *
  * After a lost connection the broker sends again what it has no PUBACK for. A reading of those that is on its way from the worker to the commit must
- * not enter its window a second time; the outbox cannot tell, it knows what was committed. A ring of digests (job_digest): of every QoS 1 reading
+ * not enter its window a second time; the outbox cannot tell, it knows what was committed. The digests (job_digest, base/recent.h): of every QoS 1 reading
  * that a worker took, and of what the outbox remembers of earlier runs. As many as there are packet ids: no broker has more underway.
  * Threads: any; one short lock. Memory: all at seen_new. */
 #ifndef EDDY_AGENT_SEEN_H

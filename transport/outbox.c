@@ -116,7 +116,7 @@ static int commit_once(struct outbox *outbox, const struct outbox_change *change
     }
     outbox->state = state;
     outbox->commits++;
-    outbox->taken.total += (int64_t)change->input_count;
+    recent_advance(&outbox->taken.recent, change->input_count);
     return SQLITE_OK;
 }
 
@@ -124,9 +124,9 @@ static int commit_once(struct outbox *outbox, const struct outbox_change *change
 static enum error_code renew(struct outbox *outbox, struct error *error)
 {
     struct outbox_state state = {.next_seq = outbox->state.next_seq, .evicted_results = outbox->state.evicted_results};
-    int64_t taken_total = outbox->taken.total;
+    int64_t taken_total = outbox->taken.recent.total;
     TRY(outbox_set_aside(outbox, error)); /* the new file holds no inputs, so what is remembered stays where it is */
-    outbox->taken.total = taken_total;
+    outbox->taken.recent.total = taken_total;
     outbox_ballast_open(outbox);
     int status = outbox_write_state(outbox, &state);
     if (status == SQLITE_OK)
@@ -321,6 +321,6 @@ void outbox_close(struct outbox *outbox)
         return;
     outbox_release_found(outbox);
     outbox_database_close(outbox);
-    free(outbox->taken.ring);
+    recent_deinit(&outbox->taken.recent);
     free(outbox);
 }

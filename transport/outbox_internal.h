@@ -13,6 +13,7 @@
 #ifndef EDDY_TRANSPORT_OUTBOX_INTERNAL_H
 #define EDDY_TRANSPORT_OUTBOX_INTERNAL_H
 
+#include "base/recent.h"
 #include "transport/outbox.h"
 
 #include <sqlite3.h>
@@ -35,11 +36,10 @@ struct outbox_state {
     int64_t images, image_bytes, evicted_images; /* not in the table: counted at the opening */
 };
 
-/* The inputs committed last: number n, counted from the first ever, lies at ring[n % capacity]. */
+/* The inputs committed last. */
 struct outbox_taken {
-    uint64_t *ring;               /* [capacity] */
-    size_t capacity, max;         /* of the ring; how many count */
-    int64_t total;
+    struct recent recent;
+    size_t max;                   /* how many count */
 };
 
 struct outbox {
@@ -69,9 +69,9 @@ bool outbox_is_damage(int status);
 int outbox_run(struct outbox *outbox, const char *sql);
 
 /* outbox_taken.c */
-MUST_CHECK enum error_code outbox_taken_init(struct outbox_taken *taken, size_t max, struct error *error); /* ring is the caller's to free */
+MUST_CHECK enum error_code outbox_taken_init(struct outbox_taken *taken, size_t max, struct error *error);
 int outbox_read_taken(struct outbox *outbox);
-int outbox_take_inputs(struct outbox *outbox, const uint64_t *inputs, size_t count); /* inside a transaction; total moves on after COMMIT */
+int outbox_take_inputs(struct outbox *outbox, const uint64_t *inputs, size_t count); /* inside a transaction; they count once recent_advance says so */
 int outbox_store_taken(struct outbox *outbox);                                       /* all of them, into a new file */
 
 /* outbox_space.c */

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/queue.h"
+#include "base/recent.h"
 #include "base/utf8.h"
 
 #include "tests/check.h"
@@ -176,6 +177,29 @@ static void cpu_features_are_those_that_the_compiler_finds(void)
 #endif
 }
 
+/* Against a search of the whole list; few digests, so that chains are long and equal ones come again. */
+static void the_last_digests_are_found_and_no_others(void)
+{
+    enum { CAPACITY = 100, REACH = 70, PUT = 20000 };
+    static uint64_t put[PUT];
+    struct recent recent;
+    struct error error;
+    unsigned random = 7;
+    CHECK_OK(recent_init(&recent, CAPACITY, &error), error);
+    CHECK(!recent_has(&recent, 0, REACH)); /* what was never put is not there, were it the content of an empty place */
+    for (int i = 0; i < PUT; i++) {
+        uint64_t asked = (uint64_t)rand_r(&random) % 300;
+        bool expected = false;
+        for (int k = i - REACH < 0 ? 0 : i - REACH; k < i; k++)
+            expected |= put[k] == asked;
+        CHECK(recent_has(&recent, asked, REACH) == expected);
+        put[i] = (uint64_t)rand_r(&random) % 300;
+        *recent_place(&recent, recent.total) = (uint64_t)rand_r(&random) % 300; /* written, and taken back before it counted */
+        recent_put(&recent, put[i]);
+    }
+    recent_deinit(&recent);
+}
+
 int main(int count, char **arguments)
 {
     return check_main(count, arguments, (struct check_case[]){
@@ -183,5 +207,6 @@ int main(int count, char **arguments)
         CASE(an_arena_gives_zeroed_aligned_memory_up_to_its_maximum), CASE(a_queue_keeps_order_and_refuses_when_full),
         CASE(a_queue_loses_nothing_between_threads), CASE(the_wall_clock_is_written_as_rfc_3339),
         CASE(utf8_refuses_overlong_forms_surrogates_and_cut_sequences), CASE(a_replaced_file_is_whole_and_maps_back),
-        CASE(log_levels_have_names), CASE(a_hash_is_xxh64_however_its_bytes_come), CASE(cpu_features_are_those_that_the_compiler_finds), {0}});
+        CASE(log_levels_have_names), CASE(the_last_digests_are_found_and_no_others),
+        CASE(a_hash_is_xxh64_however_its_bytes_come), CASE(cpu_features_are_those_that_the_compiler_finds), {0}});
 }

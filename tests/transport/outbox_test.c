@@ -212,7 +212,7 @@ static int64_t pages_looked_at(struct outbox *outbox)
 static void draining_a_long_backlog_costs_no_more_a_batch_than_a_short_one(void)
 {
     enum { GROUP = 32, BYTES = 20000 };
-    static const int groups[] = {20, 100};
+    static const int groups[] = {10, 50};
     int64_t looked[2];
     bool set_aside;
     struct error error;
