@@ -14,8 +14,12 @@ static enum error_code read_zero_points(struct importer *importer, int32_t value
     const struct value *constant = import_value(importer, value);
     if (shape_elements(&constant->shape) != count)
         return import_fail(importer, ERROR_UNSUPPORTED, "not as many zero points as scales");
-    for (int32_t i = 0; i < count; i++)
-        zero_points[i] = (int32_t)element_read(constant->dtype, constant->data, i);
+    for (int32_t i = 0; i < count; i++) {
+        double zero_point = element_read(constant->dtype, constant->data, i);
+        if (!dtype_is_integer(constant->dtype) || zero_point < INT32_MIN || zero_point > INT32_MAX)
+            return import_fail(importer, ERROR_UNSUPPORTED, "a zero point of %g, %s: it must be an integer", zero_point, dtype_name(constant->dtype));
+        zero_points[i] = (int32_t)zero_point;
+    }
     return ERROR_NONE;
 }
 
