@@ -285,6 +285,9 @@ static void execute(const struct graph *graph, struct graph *arena_owner, const 
         CHECK(error.code == ERROR_UNSUPPORTED);
         return;
     }
+    const struct shape *shape = &graph->values[node->outputs[0]].shape;
+    if (operation.pixels_before != NULL)
+        CHECK_INTEGER(operation.pixels_before(&operation, operation.parts), (int64_t)shape->dims[1] * shape->dims[2]);
     void *scratch = aligned_alloc(ARENA_ALIGNMENT, (operation.scratch_bytes / ARENA_ALIGNMENT + 1) * ARENA_ALIGNMENT);
     CHECK(scratch != NULL);
     if (operation.execute_parts == NULL || random_bits() % 2 == 0) {
