@@ -165,6 +165,15 @@ static size_t constant_bytes(const struct value *value)
     return (size_t)shape_elements(&value->shape) * dtype_bytes(value->dtype);
 }
 
+bool graph_forget_mapped(const struct graph *graph, const void *data, size_t bytes)
+{
+    const uintptr_t first = (uintptr_t)data, mapped = (uintptr_t)graph->mapped;
+    if (mapped == 0 || first < mapped || first + bytes > mapped + graph->mapped_bytes)
+        return false;
+    file_map_forget(data, bytes);
+    return true;
+}
+
 void graph_drop_constant(struct graph *graph, const struct graph_uses *uses, int32_t value)
 {
     const struct value *dropped = &graph->values[value];
@@ -176,9 +185,7 @@ void graph_drop_constant(struct graph *graph, const struct graph_uses *uses, int
         if (v != value && other != 0 && uses->count[v] > 0 && other < last && first < other + constant_bytes(&graph->values[v]))
             return;
     }
-    if (graph->mapped != NULL && first >= (uintptr_t)graph->mapped && last <= (uintptr_t)graph->mapped + graph->mapped_bytes)
-        file_map_forget(dropped->data, last - first);
-    else if (graph->mapped != NULL)
+    if (!graph_forget_mapped(graph, dropped->data, last - first) && graph->mapped != NULL)
         arena_discard(&graph->arena, (void *)first, last - first);
 }
 

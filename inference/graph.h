@@ -203,6 +203,8 @@ struct graph_uses {
 };
 MUST_CHECK enum error_code graph_count_uses(struct graph *graph, struct graph_uses *uses_out, struct error *error); /* in the graph's arena */
 
+/* What lies in the mapped file and will hardly be read again: its pages go back, and come again if it is. false: it does not lie there. */
+bool graph_forget_mapped(const struct graph *graph, const void *data, size_t bytes);
 /* A constant that nobody reads any more: its memory goes back to the system, where no other constant that is used shares it. */
 void graph_drop_constant(struct graph *graph, const struct graph_uses *uses, int32_t value);
 

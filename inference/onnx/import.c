@@ -64,6 +64,7 @@ static enum error_code align_constant(struct importer *importer, int32_t index)
     if (copy == NULL)
         return import_fail(importer, ERROR_LIMIT, "the model needs more memory than eddy allows");
     memcpy(copy, value->data, count * element);
+    graph_forget_mapped(importer->graph, value->data, count * element);
     value->data = copy;
     return ERROR_NONE;
 }
