@@ -125,11 +125,35 @@ static void important_results_outlast_ordinary_ones_and_the_gaps_are_told(void)
     CHECK(system(command) == 0);
 }
 
+/* The agent's zone is chosen so that it is 07:59:48 there: the clock is brought to the window instead of waiting for it. */
+static void nothing_is_sent_in_a_window_of_bandwidth_none_and_all_of_it_after(void)
+{
+    enum { MANY = 5, BEFORE_S = 12, DAY_S = 86400 };
+    struct gateway gateway = {.separate = true, .upstream_settings = ", bandwidth_windows: [\"00:00-08:00 none\"]"};
+    char zone[32];
+    gateway_begin(&gateway, pipelines);
+    time_t now = time(NULL), ends = now + BEFORE_S;
+    int ahead = (int)((8 * 3600 - BEFORE_S - now % DAY_S + 2 * DAY_S) % DAY_S); /* of UTC */
+    snprintf(zone, sizeof zone, "GWT-%02d:%02d:%02d", ahead / 3600, ahead / 60 % 60, ahead % 60);
+    setenv("TZ", zone, 1);
+    gateway_start(&gateway);
+    unsetenv("TZ");
+    for (int i = 0; i < MANY; i++)
+        publish_number(&gateway, i);
+    for (int i = 0; i < GATEWAY_PATIENCE_S * 100 && gateway.line_count == 0; i++)
+        gateway_pump(&gateway, 10);
+    printf("in a zone %s the first results came %d s after the window's end\n", zone, (int)(time(NULL) - ends));
+    CHECK(time(NULL) >= ends);
+    gateway_wait_lines(&gateway, MANY);
+    gateway_end(&gateway);
+}
+
 int main(int count, char **arguments)
 {
     broker_need();
     return check_main(count, arguments, (struct check_case[]){CASE(a_batch_too_large_for_the_broker_is_set_aside_and_can_be_sent_later),
                                                               CASE(a_batch_that_is_not_authorised_is_set_aside_and_can_be_sent_later),
                                                               CASE(evicted_results_are_told),
-                                                              CASE(important_results_outlast_ordinary_ones_and_the_gaps_are_told), {0}});
+                                                              CASE(important_results_outlast_ordinary_ones_and_the_gaps_are_told),
+                                                              CASE(nothing_is_sent_in_a_window_of_bandwidth_none_and_all_of_it_after), {0}});
 }
