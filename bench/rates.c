@@ -58,7 +58,7 @@ struct watch {
     struct batch_decoder *decoder;
     pid_t process;               /* 0: not yet there */
     atomic_bool connected, listening;
-    atomic_llong results, batches, ended_us;
+    atomic_llong results, batches, ended_us, confirmed;
     int64_t first_us;
     double first_cpu_us;
     long long first_results;
@@ -99,13 +99,20 @@ static void on_connected(bool session_present, void *context)
     atomic_store(&((struct watch *)context)->connected, true);
 }
 
+static void on_published(uint64_t ticket, int reason_code, void *context)
+{
+    (void)ticket, (void)reason_code;
+    atomic_fetch_add(&((struct watch *)context)->confirmed, 1);
+}
+
 static struct link *connect_to(const char *url, const char *id, const char *filter, struct watch *watch)
 {
     const int qos = 0;
     struct link *link;
     struct error error;
     struct link_options options = {.url = url, .client_id = id, .keep_alive_s = 60, .receive_maximum = 1000, .filters = &filter, .filter_qos = &qos,
-                                   .filter_count = filter != NULL, .on_message = on_message, .on_connected = on_connected, .context = watch};
+                                   .filter_count = filter != NULL, .on_message = on_message, .on_connected = on_connected,
+                                   .on_published = on_published, .context = watch};
     must(link_open(&options, &link, &error), &error);
     while (!atomic_load(&watch->connected))
         usleep(1000);
@@ -162,11 +169,12 @@ static void publish_readings(char **arguments)
         for (int i = 0; i < SAMPLES * FIELDS; i++)
             samples[i] = (float)((number * 31 + i * 7) % 100) / 50;
         struct link_publication publication = {.topic = arguments[1], .payload = samples, .payload_bytes = sizeof samples, .qos = 1,
-                                               .correlation = (const uint8_t *)&id, .correlation_bytes = sizeof id};
+                                               .correlation = (const uint8_t *)&id, .correlation_bytes = sizeof id,
+                                               .ticket = id + 1};
         while (link_publish(link, &publication, &error) != ERROR_NONE)
             usleep(100);
     }
-    while (link_window_free(link) < 1)
+    while (atomic_load(&watch.confirmed) < count)
         usleep(1000);
     link_close(link);
 }
