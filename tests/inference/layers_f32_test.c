@@ -188,6 +188,21 @@ static void try_convolution(struct threads *const *pools, int try)
     check_layer(&layer, 1e-5, pools, try);
 }
 
+/* A hostile picture: one column, far to the right of what most windows look at. */
+static void try_wide_padding(struct threads *const *pools, int try)
+{
+    struct layer layer;
+    int columns = between(1, 24), stride = between(1, 9);
+    start_layer(&layer, OPERATOR_CONV, &(struct shape){.rank = 4, .dims = {1, 2, between(1, 2), 3}}, &(struct shape){.rank = 4, .dims = {columns, 1, 1, 3}},
+                columns);
+    set_spatial(&layer.node->attributes.spatial, 1, 1, stride, 1, 1);
+    layer.node->attributes.spatial.pad[1] = between(90, 120);
+    layer.node->attributes.spatial.pad[3] = between(0, 1) * between(0, 120);
+    infer_layer(&layer, true);
+    expect_convolution(&layer, false);
+    check_layer(&layer, 1e-5, pools, try);
+}
+
 static void try_depthwise(struct threads *const *pools, int try)
 {
     struct layer layer;
@@ -250,6 +265,11 @@ static void convolutions_are_what_they_are_defined_as(void)
     try_all(try_convolution);
 }
 
+static void padding_may_be_wider_than_the_picture(void)
+{
+    try_all(try_wide_padding);
+}
+
 static void depthwise_convolutions_are_what_they_are_defined_as(void)
 {
     try_all(try_depthwise);
@@ -268,7 +288,8 @@ static void fully_connected_layers_are_what_they_are_defined_as(void)
 int main(int count, char **arguments)
 {
     return check_main(count, arguments,
-                      (struct check_case[]){CASE(convolutions_are_what_they_are_defined_as), CASE(depthwise_convolutions_are_what_they_are_defined_as),
+                      (struct check_case[]){CASE(convolutions_are_what_they_are_defined_as), CASE(padding_may_be_wider_than_the_picture),
+                                            CASE(depthwise_convolutions_are_what_they_are_defined_as),
                                             CASE(minimal_filtering_stays_within_1e_4_of_the_direct_way),
                                             CASE(fully_connected_layers_are_what_they_are_defined_as), {0}});
 }
