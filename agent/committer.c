@@ -448,10 +448,12 @@ static void watch_flash(struct committer *committer)
     flash_update(&committer->flash, flash_bytes_written(), now);
 }
 
-static void note_commit(struct committer *committer, int64_t cpu_us)
+static void note_commit(struct committer *committer, int64_t began_us, int64_t cpu_us)
 {
+    int64_t now = clock_monotonic_us();
     pthread_mutex_lock(&committer->lock);
-    pace_committed(&committer->pace, clock_monotonic_us(), cpu_us, committer->unanswered);
+    pace_committed(&committer->pace,
+                   &(struct pace_commit){.ended_us = now, .took_us = now - began_us, .cpu_us = cpu_us, .unanswered = committer->unanswered});
     pthread_mutex_unlock(&committer->lock);
 }
 
@@ -478,7 +480,7 @@ static void *committer_main(void *argument)
             send_batches(committer);
         publish_statistics(committer, worth && committed);
         if (worth)
-            note_commit(committer, clock_thread_cpu_us() - cpu_us);
+            note_commit(committer, moment.now_us, clock_thread_cpu_us() - cpu_us);
         if (stopping && (!committed || (nothing_ready(committer) && may_end(committer))))
             return NULL;
     }

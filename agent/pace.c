@@ -3,12 +3,13 @@
 
 enum { MEMORY = 8 };
 
-void pace_committed(struct pace *pace, int64_t now_us, int64_t cpu_us, int unanswered)
+void pace_committed(struct pace *pace, const struct pace_commit *commit)
 {
-    int64_t spacing = cpu_us > PACE_MAX_US / PACE_SHARE ? PACE_MAX_US : cpu_us * PACE_SHARE;
+    int64_t spacing = commit->cpu_us > PACE_MAX_US / PACE_SHARE ? PACE_MAX_US : commit->cpu_us * PACE_SHARE, half = commit->took_us / 2;
+    spacing = half > PACE_MAX_US ? PACE_MAX_US : half > spacing ? half : spacing;
     pace->spacing_us += (spacing - pace->spacing_us) / MEMORY;
-    pace->committed_us = now_us;
-    pace->wanted = unanswered / 2 < PACE_ANSWERS_MAX ? unanswered / 2 : PACE_ANSWERS_MAX;
+    pace->committed_us = commit->ended_us;
+    pace->wanted = commit->unanswered / 2 < PACE_ANSWERS_MAX ? commit->unanswered / 2 : PACE_ANSWERS_MAX;
 }
 
 bool pace_answered(struct pace *pace)

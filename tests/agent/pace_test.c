@@ -2,13 +2,18 @@
 #include "agent/pace.h"
 #include "tests/check.h"
 
-/* What a commit of `cpu_us` at 1 s leads to, once many have been like it. */
-static struct pace settled(int64_t cpu_us, int unanswered)
+/* What a commit that ended at 1 s leads to, once many have been like it. */
+static struct pace settled_after(const struct pace_commit *commit)
 {
     struct pace pace = {0};
     for (int i = 0; i < 200; i++)
-        pace_committed(&pace, 1000000, cpu_us, unanswered);
+        pace_committed(&pace, commit);
     return pace;
+}
+
+static struct pace settled(int64_t cpu_us, int unanswered)
+{
+    return settled_after(&(struct pace_commit){.ended_us = 1000000, .took_us = cpu_us, .cpu_us = cpu_us, .unanswered = unanswered});
 }
 
 static void the_first_commit_waits_for_nothing(void)
@@ -60,10 +65,21 @@ static void commits_take_a_third_of_a_core_at_most(void)
     CHECK(rest > PACE_MAX_US - 10 && rest <= PACE_MAX_US);
 }
 
+static void a_slow_storage_rests_half_as_long_as_it_took(void)
+{
+    struct pace pace = settled_after(&(struct pace_commit){.ended_us = 1000000, .took_us = 6000, .cpu_us = 300, .unanswered = 1});
+    int64_t rest = pace_rest_until(&pace, 1) - 1000000;
+    CHECK(rest > 2990 && rest <= 3000);
+    pace = settled_after(&(struct pace_commit){.ended_us = 1000000, .took_us = INT64_MAX, .cpu_us = 300, .unanswered = 1});
+    rest = pace_rest_until(&pace, 1) - 1000000;
+    CHECK(rest > PACE_MAX_US - 10 && rest <= PACE_MAX_US);
+}
+
 int main(int count, char **arguments)
 {
     return check_main(count, arguments,
                       (struct check_case[]){CASE(the_first_commit_waits_for_nothing), CASE(nothing_waits_when_nothing_is_being_answered),
                                             CASE(half_of_a_queue_is_waited_for), CASE(one_input_at_a_time_is_not_held_for_a_queue),
-                                            CASE(a_queue_without_end_is_not_waited_for), CASE(commits_take_a_third_of_a_core_at_most), {0}});
+                                            CASE(a_queue_without_end_is_not_waited_for), CASE(commits_take_a_third_of_a_core_at_most),
+                                            CASE(a_slow_storage_rests_half_as_long_as_it_took), {0}});
 }
