@@ -5,6 +5,9 @@
 
 enum { FIRST_LOOKS = 4 * SHARING_LEVELS, LATER_LOOKS = 16, RUNS_BETWEEN_MAX = 1024, MUCH = 10, ANYTHING = 2 }; /* MUCH, ANYTHING: in times of handing over */
 
+/* Of handing over while no helper has come in time yet, as where each has to be woken from deep sleep: large layers are tried all the same. */
+enum { UNKNOWN_HAND_OVER_NS = 50000 };
+
 /* What a level may take of the time of the one below: after a pause more has to be won, since helpers are woken for it. */
 static const double wins_at[] = {0.97, 0.88};
 
@@ -73,8 +76,8 @@ void sharing_layer(struct sharing *sharing, int32_t layer, int64_t taken_ns, int
 {
     sharing->promising -= sharing->level_of[layer] < SHARING_LEVELS;
     sharing->alone_ns[layer] = taken_ns < sharing->alone_ns[layer] ? taken_ns : sharing->alone_ns[layer];
-    const int64_t most = (parts + threads - 1) / threads;
-    const double won = parts < 2 ? 0 : (double)sharing->alone_ns[layer] * (1 - (double)most / (double)parts), price = (double)sharing->hand_over_ns;
+    const int64_t most = (parts + threads - 1) / threads, known = sharing->hand_over_ns < INT64_MAX ? sharing->hand_over_ns : UNKNOWN_HAND_OVER_NS;
+    const double won = parts < 2 ? 0 : (double)sharing->alone_ns[layer] * (1 - (double)most / (double)parts), price = (double)known;
     sharing->level_of[layer] = won > MUCH * price ? 1 : won > ANYTHING * price ? 2 : SHARING_LEVELS;
     sharing->promising += sharing->level_of[layer] < SHARING_LEVELS;
 }

@@ -24,7 +24,7 @@ enum { SHARING_LEVELS = 3, SHARING_PAUSE_NS = 1000000 };
 struct sharing {
     int64_t *alone_ns;            /* by layer: lowest on the caller's thread */
     uint8_t *level_of;            /* by layer: the lowest level that shares it; SHARING_LEVELS: none does. In alone_ns's memory */
-    int64_t hand_over_ns;         /* lowest; INT64_MAX: no helper ever came */
+    int64_t hand_over_ns;         /* lowest; INT64_MAX: no helper ever came in time */
     struct sharing_habit {        /* [0]: runs close behind each other, [1]: after a pause */
         int64_t lowest_ns[SHARING_LEVELS];
         uint32_t runs;

@@ -99,7 +99,7 @@ static void sharing_ends_where_other_programs_have_taken_the_processors(void)
     sharing_end(&machine.sharing);
 }
 
-static void nothing_is_shared_where_no_helper_comes(void)
+static void only_very_large_layers_are_tried_where_no_helper_came_in_time(void)
 {
     struct machine machine;
     start(&machine);
@@ -108,6 +108,9 @@ static void nothing_is_shared_where_no_helper_comes(void)
     sharing_layer(&machine.sharing, LARGE, LARGE_NS, 16, THREADS);
     machine.sharing.level = SHARING_LEVELS - 1;
     check_shared(&machine, false, false);
+    sharing_layer(&machine.sharing, SMALL, 20 * LARGE_NS, 16, THREADS);
+    check_shared(&machine, false, true);
+    CHECK(!sharing_skips(&machine.sharing));
     sharing_end(&machine.sharing);
 }
 
@@ -115,5 +118,5 @@ int main(int count, char **arguments)
 {
     return check_main(count, arguments, (struct check_case[]){
         CASE(layers_are_shared_as_far_as_whole_runs_win_by_it), CASE(runs_after_a_pause_are_judged_by_themselves),
-        CASE(sharing_ends_where_other_programs_have_taken_the_processors), CASE(nothing_is_shared_where_no_helper_comes), {0}});
+        CASE(sharing_ends_where_other_programs_have_taken_the_processors), CASE(only_very_large_layers_are_tried_where_no_helper_came_in_time), {0}});
 }
