@@ -49,6 +49,13 @@ static void hold(struct group *group, struct pipeline *pipeline, const struct jo
     group->held_bytes += sign * (int64_t)job->delivery->message.payload_bytes;
 }
 
+/* Of the job's lines in a batch, each with its seq. */
+static size_t expected_bytes(const struct job *job)
+{
+    enum { SEQ_BYTES = 24 };
+    return job->lines_length + (size_t)job->line_count * (job->head_length + job->middle_length + SEQ_BYTES);
+}
+
 void group_collect(struct group *group, struct pipeline *pipeline, int64_t now_us)
 {
     while (pipeline->order.head != NULL && pipeline->order.head->done) {
@@ -58,7 +65,7 @@ void group_collect(struct group *group, struct pipeline *pipeline, int64_t now_u
         job_list_push(&pipeline->ready, job);
         hold(group, pipeline, job, 1);
         pipeline->ready_results += job->line_count;
-        pipeline->ready_bytes += (int64_t)(job->lines_length + (size_t)job->line_count * (job->head_length + job->middle_length + 24));
+        pipeline->ready_bytes += (int64_t)expected_bytes(job);
     }
 }
 
@@ -149,7 +156,7 @@ static void close_batch(struct group *group, struct pipeline *pipeline, int64_t 
         struct job *job = pipeline->ready.head;
         if (job->known || was_committed(group, job)) {
             atomic_fetch_add_explicit(&pipeline->redelivered, 1, memory_order_relaxed);
-            account(pipeline, job->lines_length + (size_t)job->line_count * (job->head_length + job->middle_length + 24), job->line_count);
+            account(pipeline, expected_bytes(job), job->line_count);
             job->lines_at = job->lines_length;
             job->known = true;
         }

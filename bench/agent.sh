@@ -7,31 +7,9 @@ set -euo pipefail
 top=$(dirname "$(readlink -f "$0")")/..
 build=$(readlink -f "$1")
 work=$(mktemp -d)
-pids=()
+source "$top/bench/broker.sh"
 START_ROUNDS=5
 READINGS=${READINGS:-50000}
-
-clean_up()
-{
-    [ "${#pids[@]}" = 0 ] || kill "${pids[@]}" 2>/dev/null || true
-    wait
-    rm -rf "$work"
-}
-trap clean_up EXIT
-
-free_port()
-{
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-start_broker()
-{
-    port=$(free_port)
-    printf 'listener %s 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n' "$port" >"$work/mosquitto.conf"
-    PATH=$PATH:/usr/sbin mosquitto -c "$work/mosquitto.conf" 2>"$work/mosquitto.log" &
-    pids+=($!)
-    until mosquitto_pub -p "$port" -t ready -n 2>/dev/null; do sleep 0.05; done
-}
 
 configure()
 {

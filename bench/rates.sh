@@ -9,31 +9,9 @@ top=$(dirname "$(readlink -f "$0")")/..
 build=$(readlink -f "$1")
 part=${2:-all}
 work=$(mktemp -d -p "${3:-/var/tmp}")
+source "$top/bench/broker.sh"
 READINGS=${READINGS:-200000}
 export SLOW_SYNC_US=${SLOW_SYNC_US:-5000}
-pids=()
-
-clean_up()
-{
-    [ "${#pids[@]}" = 0 ] || kill "${pids[@]}" 2>/dev/null || true
-    wait
-    rm -rf "$work"
-}
-trap clean_up EXIT
-
-free_port()
-{
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-start_broker() # SETTING...
-{
-    port=$(free_port)
-    { printf 'listener %s 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n' "$port"; printf '%s\n' "$@"; } >"$work/$port.conf"
-    PATH=$PATH:/usr/sbin mosquitto -c "$work/$port.conf" 2>"$work/$port.log" &
-    pids+=($!)
-    until mosquitto_pub -p "$port" -t ready -n 2>/dev/null; do sleep 0.05; done
-}
 
 configure() # UPSTREAM_PORT
 {

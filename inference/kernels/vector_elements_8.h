@@ -70,7 +70,7 @@ static inline void interleave_8(uint8_t *target, const uint8_t *source, int64_t 
 }
 
 /* fixed_multiply by one factor whose shift is not to the left. */
-INLINE_8 int32_t multiply_right(int32_t x, int32_t multiplier, int32_t right)
+INLINE_8 int32_t multiply_right_8(int32_t x, int32_t multiplier, int32_t right)
 {
     int32_t high = (int32_t)(((int64_t)x * multiplier + (1ll << 30)) >> 31);
     int32_t mask = (int32_t)((1u << right) - 1u), remainder = high & mask, threshold = (mask >> 1) + (high < 0);
@@ -85,9 +85,9 @@ static inline void add_8(const uint8_t *a, const uint8_t *b, uint8_t *out, int64
         return;
     }
     for (int64_t i = 0; i < count; i++) {
-        int32_t scaled_a = multiply_right(((a[i] ^ add->a_flip) - add->a_zero) * (1 << 20), add->a_multiplier, -add->a_shift);
-        int32_t scaled_b = multiply_right(((b[i] ^ add->b_flip) - add->b_zero) * (1 << 20), add->b_multiplier, -add->b_shift);
-        int32_t x = multiply_right(scaled_a + add->sign_b * scaled_b, add->out_multiplier, -add->out_shift);
+        int32_t scaled_a = multiply_right_8(((a[i] ^ add->a_flip) - add->a_zero) * (1 << 20), add->a_multiplier, -add->a_shift);
+        int32_t scaled_b = multiply_right_8(((b[i] ^ add->b_flip) - add->b_zero) * (1 << 20), add->b_multiplier, -add->b_shift);
+        int32_t x = multiply_right_8(scaled_a + add->sign_b * scaled_b, add->out_multiplier, -add->out_shift);
         x = x > 65535 ? 65535 : x < -65536 ? -65536 : x;
         x += add->out_zero;
         x = x < add->low ? add->low : x > add->high ? add->high : x;

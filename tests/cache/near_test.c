@@ -51,14 +51,19 @@ static void feed(struct stream *stream, const struct near_descriptor *descriptor
     near_add(stream->near, &ask, descriptor, (struct cache_key){.low = stream->keys}, 1);
 }
 
+static void feed_quiet_scene(struct stream *stream, int count, int truth)
+{
+    for (int i = 0; i < count; i++) {
+        struct near_descriptor frame = picture(100, 4);
+        feed(stream, &frame, truth);
+    }
+}
+
 static void nothing_is_shared_before_there_is_evidence(void)
 {
     static struct stream stream;
     stream = (struct stream){.near = near_new(0.01, 0, 1)};
-    for (int i = 0; i < 300; i++) {
-        struct near_descriptor frame = picture(100, 4);
-        feed(&stream, &frame, 7);
-    }
+    feed_quiet_scene(&stream, 300, 7);
     CHECK_INTEGER(stream.hits, 0);
     near_free(stream.near);
 }
@@ -67,10 +72,7 @@ static void a_quiet_scene_is_soon_answered_without_inference(void)
 {
     static struct stream stream;
     stream = (struct stream){.near = near_new(0.01, 0, 1)};
-    for (int i = 0; i < 5000; i++) {
-        struct near_descriptor frame = picture(100, 4);
-        feed(&stream, &frame, 7);
-    }
+    feed_quiet_scene(&stream, 5000, 7);
     CHECK(stream.hits > 4000);
     CHECK_INTEGER(stream.wrong, 0);
     struct near_statistics statistics;
@@ -98,10 +100,7 @@ static void a_scene_change_is_seen_at_once(void)
         feed(&stream, &frame, i % 3);
     }
     near_drop_references(stream.near);
-    for (int i = 0; i < 100; i++) {
-        struct near_descriptor frame = picture(100, 4);
-        feed(&stream, &frame, 0);
-    }
+    feed_quiet_scene(&stream, 100, 0);
     struct near_ask ask;
     struct near_descriptor same = picture(100, 4), other = picture(140, 4), corner = picture(100, 4), larger = picture(100, 4);
     int hits = 0;
@@ -126,10 +125,7 @@ static void an_hour_in_which_nothing_happens_teaches_nothing_about_what_may(void
 {
     static struct stream stream;
     stream = (struct stream){.near = near_new(0.01, 0, 1)};
-    for (int i = 0; i < 5000; i++) {
-        struct near_descriptor frame = picture(100, 4);
-        feed(&stream, &frame, 7);
-    }
+    feed_quiet_scene(&stream, 5000, 7);
     CHECK(stream.hits > 4000);
     for (int block = 0; block < 100; block++) { /* one block of 3,888 changes: 8 x 8 pixels */
         struct near_descriptor frame = picture(100, 4);
@@ -205,10 +201,7 @@ static void what_was_learned_outlives_a_restart_but_not_another_promise(void)
 {
     static struct stream stream;
     stream = (struct stream){.near = near_new(0.01, 0, 1)};
-    for (int i = 0; i < 3000; i++) {
-        struct near_descriptor frame = picture(100, 4);
-        feed(&stream, &frame, 7);
-    }
+    feed_quiet_scene(&stream, 3000, 7);
     char saved[4096];
     size_t length = near_save(stream.near, saved, sizeof saved);
     CHECK(length > 0);

@@ -4,7 +4,7 @@
 #include "inference/kernels/x86/bytes_avx2.h"
 
 #include "inference/kernels/vector_elements_8.h"
-#include "inference/kernels/x86/interleave_three.h"
+#include "inference/kernels/x86/interleave_8_x86.h"
 #include "inference/kernels/x86/tile_8_avx2.h"
 
 static void gemm(struct byte_tile *tile)
@@ -19,20 +19,12 @@ static void pack_header(char *panel, int width, const struct byte_columns *colum
         byte_header_write((struct byte_header *)(void *)panel, c, columns->bias[c], columns->multiplier[c], columns->shift[c], columns->zero_point);
 }
 
-static void interleave(uint8_t *target, const uint8_t *source, int64_t planes, int64_t count)
-{
-    if (planes == 3)
-        interleave_three(target, source, count);
-    else
-        interleave_8(target, source, planes, count);
-}
-
 #define TABLE(tile_rows, group, product)                                                                                                       \
     {                                                                                                                                          \
         .rows = tile_rows, .columns = BYTE_COLUMNS, .narrow_columns = BYTE_COLUMNS, .depth = group,                                              \
         .header_bytes = sizeof(struct byte_header) / BYTE_COLUMNS, .pack_header = pack_header, .place = plain_place, .gemm = product,              \
         .depthwise_bytes = avx2_depthwise_bytes, .pack_depthwise = avx2_pack_depthwise, .depthwise = avx2_depthwise, .copy = avx2_copy,            \
-        .sum_rows = sum_rows_8, .window_max = avx2_window_max, .window_sum = window_sum_8, .interleave = interleave, .add = avx2_add,              \
+        .sum_rows = sum_rows_8, .window_max = avx2_window_max, .window_sum = window_sum_8, .interleave = interleave_8_x86, .add = avx2_add,              \
         .adds_linear = true                                                                                                                        \
     }
 

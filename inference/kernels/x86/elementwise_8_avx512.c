@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/kernels/x86/elementwise_8_avx512.h"
 
-#include "inference/kernels/x86/interleave_three.h"
+#include "inference/kernels/x86/interleave_8_x86.h"
 
 #include <immintrin.h>
 
@@ -58,18 +58,7 @@ void avx512_window_sum(const uint8_t *first, const int64_t *distances, int64_t c
 
 void avx512_interleave(uint8_t *target, const uint8_t *source, int64_t planes, int64_t count)
 {
-    enum { RUN = 64 }; /* of a plane: what is written stays in the first cache until all planes have been there */
-    if (planes == 3) {
-        interleave_three(target, source, count);
-        return;
-    }
-    for (int64_t first = 0; first < count; first += RUN) {
-        int64_t last = first + RUN < count ? first + RUN : count;
-        for (int64_t p = 0; p < planes; p++) {
-            for (int64_t i = first; i < last; i++)
-                target[i * planes + p] = source[p * count + i];
-        }
-    }
+    interleave_8_x86(target, source, planes, count);
 }
 
 /* fixed_multiply of 16 numbers by a factor whose shift is not to the left: (x * multiplier + 2^30) >> 31, then rounded half away from zero. */

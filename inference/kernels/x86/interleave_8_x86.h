@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * interleave_three.h: three planes to pixels of three bytes, with the byte shuffles that AVX2 and AVX-512 have. */
-#ifndef EDDY_INFERENCE_INTERLEAVE_THREE_H
-#define EDDY_INFERENCE_INTERLEAVE_THREE_H
+ * interleave_8_x86.h: planes to pixels; three planes, which most pictures have, with the byte shuffles of AVX2 and AVX-512. */
+#ifndef EDDY_INFERENCE_INTERLEAVE_8_X86_H
+#define EDDY_INFERENCE_INTERLEAVE_8_X86_H
+
+#include "inference/kernels/vector_elements_8.h"
 
 #include <immintrin.h>
 #include <stdint.h>
@@ -35,6 +37,14 @@ static inline void interleave_three(uint8_t *target, const uint8_t *source, int6
         for (int plane = 0; plane < 3; plane++)
             *target++ = source[plane * count + i];
     }
+}
+
+static inline void interleave_8_x86(uint8_t *target, const uint8_t *source, int64_t planes, int64_t count)
+{
+    if (planes == 3)
+        interleave_three(target, source, count);
+    else
+        interleave_8(target, source, planes, count);
 }
 
 #endif
