@@ -9,3 +9,4 @@ add_library(eddy_input STATIC
 target_link_libraries(eddy_input PUBLIC eddy_flags eddy_base eddy_config eddy_inference PRIVATE PkgConfig::JPEG PkgConfig::CBOR m)
 # What runs once or rarely.
 set_source_files_properties(series_csv.c series_match.c series_time.c task.c task_raw.c task_anomaly.c agreement.c input.c PROPERTIES COMPILE_OPTIONS -Os)
+set_source_files_properties(preprocess.c PROPERTIES COMPILE_OPTIONS "${EDDY_VECTORS}")
