@@ -20,7 +20,8 @@
 
 enum {
     OUTBOX_PATH_BYTES = 4096,
-    OUTBOX_VERSION = 1,
+    OUTBOX_VERSION = 2,
+    OUTBOX_TAKEN_BLOCK = 32, /* digests a row of `taken` */
 };
 
 enum outbox_statement {

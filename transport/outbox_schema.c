@@ -67,10 +67,20 @@ static const char schema[] =
     "CREATE TABLE taken(number INTEGER PRIMARY KEY, inputs BLOB NOT NULL);"
     "CREATE TABLE reading(number INTEGER PRIMARY KEY, body BLOB NOT NULL);"
     "INSERT INTO state VALUES(0, 1, 0, 0, 0);"
-    "PRAGMA application_id = 1701078137; PRAGMA user_version = 1;"
+    "PRAGMA application_id = 1701078137; PRAGMA user_version = 2;"
     "COMMIT;";
 static const char later_tables[] = "CREATE TABLE IF NOT EXISTS reading(number INTEGER PRIMARY KEY, body BLOB NOT NULL)"; /* files of earlier builds lack it */
-_Static_assert(APPLICATION_ID == 1701078137 && OUTBOX_VERSION == 1, "the schema spells them out");
+/* Version 1 had blocks of 256 digests: eight of today's. */
+static const char narrower_blocks[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE taken RENAME TO wide;"
+    "CREATE TABLE taken(number INTEGER PRIMARY KEY, inputs BLOB NOT NULL);"
+    "WITH part(i) AS (VALUES(0), (1), (2), (3), (4), (5), (6), (7))"
+    "  INSERT INTO taken SELECT number * 8 + i, substr(inputs, i * 256 + 1, 256) FROM wide, part WHERE length(inputs) > i * 256;"
+    "DROP TABLE wide;"
+    "PRAGMA user_version = 2;"
+    "COMMIT;";
+_Static_assert(APPLICATION_ID == 1701078137 && OUTBOX_VERSION == 2 && OUTBOX_TAKEN_BLOCK == 32, "the schema spells them out");
 
 int outbox_run(struct outbox *outbox, const char *sql)
 {
@@ -156,9 +166,11 @@ static int begin_schema(struct outbox *outbox)
         status = read_number(outbox->database, "PRAGMA user_version", &version);
     if (status == SQLITE_OK)
         status = read_number(outbox->database, "PRAGMA application_id", &application);
-    if (status == SQLITE_OK && (version != OUTBOX_VERSION || application != APPLICATION_ID))
+    if (status == SQLITE_OK && (version < 1 || version > OUTBOX_VERSION || application != APPLICATION_ID))
         return SQLITE_CORRUPT;
-    return status == SQLITE_OK && !outbox->new_file ? outbox_run(outbox, later_tables) : status;
+    if (status == SQLITE_OK && !outbox->new_file)
+        status = outbox_run(outbox, later_tables);
+    return status == SQLITE_OK && version == 1 ? outbox_run(outbox, narrower_blocks) : status;
 }
 
 int outbox_database_open(struct outbox *outbox)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Which inputs were committed last, so that one that the broker sends again gets no second seq. A ring of digests in memory (base/recent.h); in the
- * database the same in blocks of BLOCK digests, the last one written anew with each commit: it is one page of the WAL either way. */
+ * database the same in blocks of BLOCK digests, the last one written anew with each commit. Three of them fit a page: a commit of few inputs writes
+ * one page for them, and one of many no more than they fill. */
 #include "transport/outbox_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 256, AHEAD = OUTBOX_INPUTS_PER_COMMIT /* written before COMMIT, beside what is remembered */ };
+enum { BLOCK = OUTBOX_TAKEN_BLOCK, AHEAD = OUTBOX_INPUTS_PER_COMMIT /* written before COMMIT, beside what is remembered */ };
 
 static int64_t oldest_block(const struct outbox_taken *taken, int64_t total)
 {

@@ -353,6 +353,40 @@ static void a_taken_input_is_recognised_until_taken_max_others_came(void)
     end();
 }
 
+static void inputs_taken_in_a_file_of_version_1_are_recognised(void)
+{
+    enum { BLOCK_1 = 256, INPUTS = BLOCK_1 + 44, REMEMBERED = 512 };
+    begin();
+    bool set_aside;
+    struct error error;
+    struct outbox *outbox = open_outbox(BUDGET, &set_aside);
+    uint64_t inputs[INPUTS + 1];
+    for (int i = 0; i < INPUTS + 1; i++)
+        inputs[i] = digest_of(i);
+    sqlite3_stmt *insert = NULL;
+    CHECK(sqlite3_prepare_v2(outbox->database, "INSERT INTO taken VALUES(?1, ?2)", -1, &insert, NULL) == SQLITE_OK);
+    for (int block = 0; block < 2; block++) {
+        int count = block == 0 ? BLOCK_1 : INPUTS - BLOCK_1;
+        sqlite3_bind_int(insert, 1, block);
+        sqlite3_bind_blob(insert, 2, inputs + block * BLOCK_1, count * (int)sizeof *inputs, SQLITE_STATIC);
+        CHECK(sqlite3_step(insert) == SQLITE_DONE && sqlite3_reset(insert) == SQLITE_OK);
+    }
+    sqlite3_finalize(insert);
+    CHECK(outbox_run(outbox, "PRAGMA user_version = 1") == SQLITE_OK);
+    outbox_close(outbox);
+    for (int round = 0; round < 2; round++) { /* converted, and as it lies there afterwards */
+        CHECK_OK(outbox_open(path, BUDGET, REMEMBERED, &outbox, &set_aside, &error), error);
+        CHECK(!set_aside);
+        for (int i = 0; i < INPUTS + round; i++)
+            CHECK(outbox_was_taken(outbox, inputs[i]));
+        CHECK(round == 1 || !outbox_was_taken(outbox, inputs[INPUTS]));
+        if (round == 0)
+            CHECK_OK(outbox_commit(outbox, &(struct outbox_change){.inputs = inputs + INPUTS, .input_count = 1}, &error), error);
+        outbox_close(outbox);
+    }
+    end();
+}
+
 static void what_the_broker_refuses_is_set_aside_within_bounds_and_can_come_back(void)
 {
     enum { BATCHES = 40, BYTES = 64 * 1024 };
@@ -598,6 +632,7 @@ int main(int count, char **arguments)
         CASE(neither_storing_nor_removing_writes_much_beside_the_bodies),
         CASE(images_wait_within_their_share_and_give_way_to_results),
         CASE(a_taken_input_is_recognised_until_taken_max_others_came),
+        CASE(inputs_taken_in_a_file_of_version_1_are_recognised),
         CASE(what_the_broker_refuses_is_set_aside_within_bounds_and_can_come_back),
         CASE(a_full_disk_heals),
         CASE(a_damaged_file_works_or_is_set_aside),
