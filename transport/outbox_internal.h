@@ -21,7 +21,7 @@
 enum {
     OUTBOX_PATH_BYTES = 4096,
     OUTBOX_VERSION = 2,
-    OUTBOX_TAKEN_BLOCK = 32, /* digests a row of `taken` */
+    OUTBOX_TAKEN_BLOCK = 16, /* digests a row of `taken`: seven rows a page */
 };
 
 enum outbox_statement {
@@ -29,7 +29,7 @@ enum outbox_statement {
     OUTBOX_FIND_URGENT, OUTBOX_FIND_READINGS, OUTBOX_IMAGE_FIND, OUTBOX_REFUSED_FIND, /* these six stay open until the next call */
     OUTBOX_IMAGE_INSERT, OUTBOX_IMAGE_REMOVE, OUTBOX_IMAGE_FORGET, OUTBOX_THIN, OUTBOX_SET_STATE,
     OUTBOX_REFUSE, OUTBOX_REFUSED_BYTES, OUTBOX_REFUSED_COUNT, OUTBOX_REFUSED_CHOSEN, OUTBOX_REFUSED_FORGET, OUTBOX_REFUSED_CLEAR, OUTBOX_RESTORE,
-    OUTBOX_TAKE, OUTBOX_FORGET, OUTBOX_ADD_READINGS, OUTBOX_CLEAR_READINGS, OUTBOX_PAGE_COUNT, OUTBOX_FREE_PAGES, OUTBOX_STATEMENTS
+    OUTBOX_TAKE, OUTBOX_ADD_READINGS, OUTBOX_CLEAR_READINGS, OUTBOX_PAGE_COUNT, OUTBOX_FREE_PAGES, OUTBOX_STATEMENTS
 };
 
 struct outbox_state {
@@ -71,9 +71,9 @@ int outbox_run(struct outbox *outbox, const char *sql);
 
 /* outbox_taken.c */
 MUST_CHECK enum error_code outbox_taken_init(struct outbox_taken *taken, size_t max, struct error *error);
-int outbox_read_taken(struct outbox *outbox);
+int outbox_read_taken(struct outbox *outbox, bool *in_place_out);                      /* false: outbox_store_taken is due, once statements are there */
 int outbox_take_inputs(struct outbox *outbox, const uint64_t *inputs, size_t count); /* inside a transaction; they count once recent_advance says so */
-int outbox_store_taken(struct outbox *outbox);                                       /* all of them, into a new file */
+int outbox_store_taken(struct outbox *outbox);                                       /* all of them, in place of what the table holds */
 
 /* outbox_space.c */
 bool outbox_is_full(const struct outbox *outbox, int status);

@@ -42,8 +42,7 @@ static const char *const statement_texts[OUTBOX_STATEMENTS] = {
     [OUTBOX_REFUSED_CHOSEN] = "SELECT count(*), coalesce(sum(length(body)), 0), coalesce(sum(count), 0), coalesce(min(first_seq), -1)"
                               " FROM refused WHERE " CHOSEN,
     [OUTBOX_RESTORE] = "INSERT INTO batch(" COLUMNS ") SELECT " COLUMNS " FROM refused WHERE " CHOSEN,
-    [OUTBOX_TAKE] = "INSERT OR REPLACE INTO taken(number, inputs) VALUES(?1, ?2)",
-    [OUTBOX_FORGET] = "DELETE FROM taken WHERE number < ?1",
+    [OUTBOX_TAKE] = "INSERT OR REPLACE INTO taken(slot, ends_at, inputs) VALUES(?1, ?2, ?3)",
     [OUTBOX_ADD_READINGS] = "INSERT INTO reading(body) VALUES(?1)",
     [OUTBOX_CLEAR_READINGS] = "DELETE FROM reading",
     [OUTBOX_PAGE_COUNT] = "PRAGMA page_count",
@@ -55,6 +54,7 @@ static const char *const statement_texts[OUTBOX_STATEMENTS] = {
 static const char settings[] = "PRAGMA page_size = 1024; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
                                "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048; PRAGMA trusted_schema = OFF;"
                                "PRAGMA cell_size_check = ON; PRAGMA secure_delete = OFF;"; /* Debian's SQLite overwrites what is deleted: as many bytes again */
+#define TAKEN "CREATE TABLE taken(slot INTEGER PRIMARY KEY, ends_at INTEGER NOT NULL, inputs BLOB NOT NULL);"
 static const char schema[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE batch(first_seq INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, pipeline TEXT NOT NULL, count INTEGER NOT NULL,"
@@ -64,23 +64,24 @@ static const char schema[] =
     "  encoding INTEGER NOT NULL, urgent INTEGER NOT NULL, body BLOB NOT NULL, reason INTEGER NOT NULL);"
     "CREATE TABLE state(id INTEGER PRIMARY KEY, next_seq INTEGER NOT NULL, batches INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     "  evicted_results INTEGER NOT NULL);"
-    "CREATE TABLE taken(number INTEGER PRIMARY KEY, inputs BLOB NOT NULL);"
+    TAKEN
     "CREATE TABLE reading(number INTEGER PRIMARY KEY, body BLOB NOT NULL);"
     "INSERT INTO state VALUES(0, 1, 0, 0, 0);"
     "PRAGMA application_id = 1701078137; PRAGMA user_version = 2;"
     "COMMIT;";
 static const char later_tables[] = "CREATE TABLE IF NOT EXISTS reading(number INTEGER PRIMARY KEY, body BLOB NOT NULL)"; /* files of earlier builds lack it */
-/* Version 1 had blocks of 256 digests: eight of today's. */
-static const char narrower_blocks[] =
+/* Version 1 had blocks of 256 digests, numbered without end: 16 of today's each. The reader finds them out of their places and writes them anew. */
+static const char from_version_1[] =
     "BEGIN IMMEDIATE;"
     "ALTER TABLE taken RENAME TO wide;"
-    "CREATE TABLE taken(number INTEGER PRIMARY KEY, inputs BLOB NOT NULL);"
-    "WITH part(i) AS (VALUES(0), (1), (2), (3), (4), (5), (6), (7))"
-    "  INSERT INTO taken SELECT number * 8 + i, substr(inputs, i * 256 + 1, 256) FROM wide, part WHERE length(inputs) > i * 256;"
+    TAKEN
+    "WITH RECURSIVE part(i) AS (VALUES(0) UNION ALL SELECT i + 1 FROM part WHERE i < 15)"
+    "  INSERT INTO taken SELECT number * 16 + i, number * 256 + min(i * 16 + 16, length(inputs) / 8), substr(inputs, i * 128 + 1, 128) FROM wide, part"
+    "  WHERE length(inputs) > i * 128;"
     "DROP TABLE wide;"
     "PRAGMA user_version = 2;"
     "COMMIT;";
-_Static_assert(APPLICATION_ID == 1701078137 && OUTBOX_VERSION == 2 && OUTBOX_TAKEN_BLOCK == 32, "the schema spells them out");
+_Static_assert(APPLICATION_ID == 1701078137 && OUTBOX_VERSION == 2 && OUTBOX_TAKEN_BLOCK == 16, "the schema spells them out");
 
 int outbox_run(struct outbox *outbox, const char *sql)
 {
@@ -170,7 +171,7 @@ static int begin_schema(struct outbox *outbox)
         return SQLITE_CORRUPT;
     if (status == SQLITE_OK && !outbox->new_file)
         status = outbox_run(outbox, later_tables);
-    return status == SQLITE_OK && version == 1 ? outbox_run(outbox, narrower_blocks) : status;
+    return status == SQLITE_OK && version == 1 ? outbox_run(outbox, from_version_1) : status;
 }
 
 int outbox_database_open(struct outbox *outbox)
@@ -188,11 +189,14 @@ int outbox_database_open(struct outbox *outbox)
         status = set_limits(outbox);
     if (status == SQLITE_OK)
         status = read_state(outbox);
+    bool in_place = true;
     if (status == SQLITE_OK)
-        status = outbox_read_taken(outbox);
+        status = outbox_read_taken(outbox, &in_place);
     for (int i = 0; status == SQLITE_OK && i < OUTBOX_STATEMENTS; i++) {
         status = sqlite3_prepare_v3(outbox->database, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &outbox->statements[i], NULL);
     }
+    if (status == SQLITE_OK && !in_place)
+        status = outbox_store_taken(outbox);
     if (status == SQLITE_ERROR) /* a table is not what it should be */
         status = SQLITE_CORRUPT;
     if (status == SQLITE_OK)

@@ -1,36 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which inputs were committed last, so that one that the broker sends again gets no second seq. A ring of digests in memory (base/recent.h); in the
- * database the same in blocks of BLOCK digests, the last one written anew with each commit. Three of them fit a page: a commit of few inputs writes
- * one page for them, and one of many no more than they fill. */
+ * Which inputs were committed last, so that one that the broker sends again gets no second seq. A ring of digests in memory (base/recent.h). In the
+ * database a ring of rows of BLOCK digests: the rows that a commit touches are written over in their places, so that no page is taken or freed for them
+ * and a commit of few inputs writes one page. A row's ends_at is the number, counted from the first input ever, behind its last digest that counts. */
 #include "transport/outbox_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { BLOCK = OUTBOX_TAKEN_BLOCK, AHEAD = OUTBOX_INPUTS_PER_COMMIT /* written before COMMIT, beside what is remembered */ };
+_Static_assert(AHEAD % BLOCK == 0, "each block lies in one piece");
 
-static int64_t oldest_block(const struct outbox_taken *taken, int64_t total)
+static int64_t slots_of(const struct outbox_taken *taken)
 {
-    int64_t oldest = total - (int64_t)taken->max;
-    return oldest > 0 ? oldest / BLOCK : 0;
+    return (int64_t)((taken->max + BLOCK - 1) / BLOCK + 1);
 }
 
 enum error_code outbox_taken_init(struct outbox_taken *taken, size_t max, struct error *error)
 {
-    size_t blocks = (max + BLOCK - 1) / BLOCK + 1;
     taken->max = max;
-    return recent_init(&taken->recent, blocks * BLOCK + AHEAD, error); /* whole blocks: each of them lies in one piece */
+    return recent_init(&taken->recent, (size_t)slots_of(taken) * BLOCK + AHEAD, error);
 }
 
-static int store(struct outbox *outbox, int64_t first_block, int64_t end)
+static int store(struct outbox *outbox, int64_t first, int64_t end)
 {
     sqlite3_stmt *statement = outbox->statements[OUTBOX_TAKE];
     int status = SQLITE_OK;
-    for (int64_t block = first_block; status == SQLITE_OK && block * BLOCK < end; block++) {
-        int64_t count = end - block * BLOCK < BLOCK ? end - block * BLOCK : BLOCK;
-        sqlite3_bind_int64(statement, 1, block);
-        sqlite3_bind_blob(statement, 2, recent_place(&outbox->taken.recent, block * BLOCK), (int)((size_t)count * sizeof(uint64_t)), SQLITE_STATIC);
+    for (int64_t block = first / BLOCK; status == SQLITE_OK && block * BLOCK < end; block++) {
+        sqlite3_bind_int64(statement, 1, block % slots_of(&outbox->taken));
+        sqlite3_bind_int64(statement, 2, end - block * BLOCK < BLOCK ? end : (block + 1) * BLOCK);
+        sqlite3_bind_blob(statement, 3, recent_place(&outbox->taken.recent, block * BLOCK), BLOCK * sizeof(uint64_t), SQLITE_STATIC);
         status = outbox_step(outbox, OUTBOX_TAKE);
     }
     return status;
@@ -38,21 +37,26 @@ static int store(struct outbox *outbox, int64_t first_block, int64_t end)
 
 int outbox_take_inputs(struct outbox *outbox, const uint64_t *inputs, size_t count)
 {
-    struct outbox_taken *taken = &outbox->taken;
-    int64_t end = taken->recent.total + (int64_t)count;
+    struct recent *recent = &outbox->taken.recent;
     for (size_t i = 0; i < count; i++)
-        *recent_place(&taken->recent, taken->recent.total + (int64_t)i) = inputs[i];
-    int status = store(outbox, taken->recent.total / BLOCK, end);
-    if (status == SQLITE_OK && oldest_block(taken, end) > oldest_block(taken, taken->recent.total)) {
-        sqlite3_bind_int64(outbox->statements[OUTBOX_FORGET], 1, oldest_block(taken, end));
-        status = outbox_step(outbox, OUTBOX_FORGET);
-    }
-    return status;
+        *recent_place(recent, recent->total + (int64_t)i) = inputs[i];
+    return store(outbox, recent->total, recent->total + (int64_t)count);
 }
 
 int outbox_store_taken(struct outbox *outbox)
 {
-    return store(outbox, oldest_block(&outbox->taken, outbox->taken.recent.total), outbox->taken.recent.total);
+    const struct outbox_taken *taken = &outbox->taken;
+    int64_t first = taken->recent.total - (int64_t)taken->max;
+    int status = outbox_step(outbox, OUTBOX_BEGIN);
+    if (status == SQLITE_OK)
+        status = outbox_run(outbox, "DELETE FROM taken");
+    if (status == SQLITE_OK)
+        status = store(outbox, first > 0 ? first : 0, taken->recent.total);
+    if (status == SQLITE_OK)
+        status = outbox_step(outbox, OUTBOX_COMMIT);
+    if (status != SQLITE_OK && !sqlite3_get_autocommit(outbox->database))
+        (void)outbox_step(outbox, OUTBOX_ROLLBACK);
+    return status;
 }
 
 bool outbox_was_taken(struct outbox *outbox, uint64_t input)
@@ -70,26 +74,33 @@ size_t outbox_list_taken(const struct outbox *outbox, uint64_t *inputs, size_t m
     return count;
 }
 
-int outbox_read_taken(struct outbox *outbox)
+static int read_row(struct recent *recent, sqlite3_stmt *row)
 {
-    struct outbox_taken *taken = &outbox->taken;
-    sqlite3_stmt *statement = NULL;
-    taken->recent.total = 0;
-    int status = sqlite3_prepare_v2(outbox->database, "SELECT number, inputs FROM taken ORDER BY number", -1, &statement, NULL);
-    while (status == SQLITE_OK && (status = sqlite3_step(statement)) == SQLITE_ROW) {
-        int64_t block = sqlite3_column_int64(statement, 0);
-        size_t bytes = (size_t)sqlite3_column_bytes(statement, 1);
-        const void *inputs = sqlite3_column_blob(statement, 1);
-        if (block < 0 || block > INT64_MAX / BLOCK - 1 || (taken->recent.total > 0 && block * BLOCK != taken->recent.total) || inputs == NULL ||
-            bytes > BLOCK * sizeof(uint64_t) || bytes % sizeof(uint64_t) != 0) {
-            status = SQLITE_CORRUPT;
-            break;
-        }
-        memcpy(recent_place(&taken->recent, block * BLOCK), inputs, bytes);
-        taken->recent.total = block * BLOCK;
-        recent_advance(&taken->recent, bytes / sizeof(uint64_t));
-        status = SQLITE_OK;
+    int64_t ends_at = sqlite3_column_int64(row, 1);
+    if (ends_at <= 0 || ends_at > INT64_MAX / 2)
+        return SQLITE_CORRUPT;
+    int64_t begins_at = (ends_at - 1) / BLOCK * BLOCK;
+    size_t count = (size_t)(ends_at - begins_at), bytes = (size_t)sqlite3_column_bytes(row, 2);
+    const void *inputs = sqlite3_column_blob(row, 2);
+    if (inputs == NULL || bytes < count * sizeof(uint64_t) || (recent->total > 0 && recent->total != begins_at))
+        return SQLITE_CORRUPT;
+    memcpy(recent_place(recent, begins_at), inputs, count * sizeof(uint64_t));
+    recent->total = begins_at;
+    recent_advance(recent, count);
+    return SQLITE_OK;
+}
+
+int outbox_read_taken(struct outbox *outbox, bool *in_place_out)
+{
+    struct recent *recent = &outbox->taken.recent;
+    sqlite3_stmt *row = NULL;
+    recent->total = 0;
+    *in_place_out = true;
+    int status = sqlite3_prepare_v2(outbox->database, "SELECT slot, ends_at, inputs FROM taken ORDER BY ends_at", -1, &row, NULL);
+    while (status == SQLITE_OK && (status = sqlite3_step(row)) == SQLITE_ROW) {
+        status = read_row(recent, row);
+        *in_place_out &= sqlite3_column_int64(row, 0) == (recent->total - 1) / BLOCK % slots_of(&outbox->taken);
     }
-    sqlite3_finalize(statement);
+    sqlite3_finalize(row);
     return status == SQLITE_DONE ? SQLITE_OK : status;
 }

@@ -353,6 +353,36 @@ static void a_taken_input_is_recognised_until_taken_max_others_came(void)
     end();
 }
 
+static void inputs_are_recognised_after_the_number_of_those_remembered_was_changed(void)
+{
+    static const int remembered[] = {64, 200, 500, 30, 100};
+    begin();
+    bool set_aside;
+    struct error error;
+    struct outbox *outbox;
+    int total = 0, kept = 0;
+    for (size_t i = 0; i < sizeof remembered / sizeof *remembered; i++) {
+        int max = remembered[i];
+        CHECK_OK(outbox_open(path, BUDGET, max, &outbox, &set_aside, &error), error);
+        CHECK(!set_aside);
+        kept = kept < max ? kept : max;
+        for (int commit = 0; commit < 37; commit++) {
+            uint64_t inputs[9];
+            for (int k = 0; k < 9; k++)
+                inputs[k] = digest_of(total++);
+            kept = kept + 9 < max ? kept + 9 : max;
+            CHECK_OK(outbox_commit(outbox, &(struct outbox_change){.inputs = inputs, .input_count = 9}, &error), error);
+        }
+        outbox_close(outbox);
+        CHECK_OK(outbox_open(path, BUDGET, max, &outbox, &set_aside, &error), error);
+        for (int k = total - kept; k < total; k++)
+            CHECK(outbox_was_taken(outbox, digest_of(k)));
+        CHECK(kept == total || !outbox_was_taken(outbox, digest_of(total - max - 1)));
+        outbox_close(outbox);
+    }
+    end();
+}
+
 static void inputs_taken_in_a_file_of_version_1_are_recognised(void)
 {
     enum { BLOCK_1 = 256, INPUTS = BLOCK_1 + 44, REMEMBERED = 512 };
@@ -364,6 +394,7 @@ static void inputs_taken_in_a_file_of_version_1_are_recognised(void)
     for (int i = 0; i < INPUTS + 1; i++)
         inputs[i] = digest_of(i);
     sqlite3_stmt *insert = NULL;
+    CHECK(outbox_run(outbox, "DROP TABLE taken; CREATE TABLE taken(number INTEGER PRIMARY KEY, inputs BLOB NOT NULL); PRAGMA user_version = 1") == SQLITE_OK);
     CHECK(sqlite3_prepare_v2(outbox->database, "INSERT INTO taken VALUES(?1, ?2)", -1, &insert, NULL) == SQLITE_OK);
     for (int block = 0; block < 2; block++) {
         int count = block == 0 ? BLOCK_1 : INPUTS - BLOCK_1;
@@ -372,7 +403,6 @@ static void inputs_taken_in_a_file_of_version_1_are_recognised(void)
         CHECK(sqlite3_step(insert) == SQLITE_DONE && sqlite3_reset(insert) == SQLITE_OK);
     }
     sqlite3_finalize(insert);
-    CHECK(outbox_run(outbox, "PRAGMA user_version = 1") == SQLITE_OK);
     outbox_close(outbox);
     for (int round = 0; round < 2; round++) { /* converted, and as it lies there afterwards */
         CHECK_OK(outbox_open(path, BUDGET, REMEMBERED, &outbox, &set_aside, &error), error);
@@ -632,6 +662,7 @@ int main(int count, char **arguments)
         CASE(neither_storing_nor_removing_writes_much_beside_the_bodies),
         CASE(images_wait_within_their_share_and_give_way_to_results),
         CASE(a_taken_input_is_recognised_until_taken_max_others_came),
+        CASE(inputs_are_recognised_after_the_number_of_those_remembered_was_changed),
         CASE(inputs_taken_in_a_file_of_version_1_are_recognised),
         CASE(what_the_broker_refuses_is_set_aside_within_bounds_and_can_come_back),
         CASE(a_full_disk_heals),
