@@ -41,6 +41,7 @@ struct committer {
     bool stopping, signalled, flush_wanted;
     struct confirmation confirmations[REMOVALS_WAITING_MAX];
     int confirmation_count, jobs_waiting;
+    bool confirmations_awaited;       /* something can be sent once one is there; else they wait for the thread to wake for another reason */
     int unanswered;                   /* of jobs_waiting: those that workers have yet to answer */
     struct pace pace;
     int64_t rest_until_us;            /* what is answered meanwhile waits for it; 0: no rest */
@@ -161,7 +162,8 @@ void committer_published(struct committer *committer, uint64_t ticket, int reaso
     if (committer->confirmation_count < REMOVALS_WAITING_MAX)
         committer->confirmations[committer->confirmation_count++] =
             (struct confirmation){.first_seq = (int64_t)ticket - 1, .reason_code = reason_code};
-    wake_locked(committer);
+    if (committer->confirmations_awaited || reason_code != 0 || committer->confirmation_count >= REMOVALS_PER_COMMIT_IDLE)
+        wake_locked(committer);
     pthread_mutex_unlock(&committer->lock);
 }
 
@@ -333,6 +335,8 @@ static int64_t next_deadline(struct committer *committer, int64_t now_us)
     }
     if (committer->removal_count > 0 && committer->removals_since_us + REMOVAL_DELAY_US < deadline)
         deadline = committer->removals_since_us + REMOVAL_DELAY_US;
+    if (committer->uplink.in_flight_count > 0 && now_us + REMOVAL_DELAY_US < deadline)
+        deadline = now_us + REMOVAL_DELAY_US;
     if (committer->rest_until_us > 0 && committer->rest_until_us < deadline)
         deadline = committer->rest_until_us;
     int64_t wake = uplink_wake_us(&committer->uplink, now_us);
@@ -352,6 +356,8 @@ static bool wait_and_collect(struct committer *committer, bool *flush_out)
     int64_t deadline_us = next_deadline(committer, clock_monotonic_us());
     struct timespec deadline = {.tv_sec = deadline_us / 1000000, .tv_nsec = deadline_us % 1000000 * 1000};
     pthread_mutex_lock(&committer->lock);
+    committer->confirmations_awaited = uplink_is_behind(&committer->uplink) || image_queue_awaits_answers(&committer->images);
+    committer->signalled |= committer->confirmations_awaited && committer->confirmation_count > 0;
     while (!committer->signalled && !committer->stopping) {
         if (pthread_cond_timedwait(&committer->wake, &committer->lock, &deadline) != 0)
             break;

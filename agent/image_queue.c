@@ -164,6 +164,11 @@ bool image_queue_answered(struct image_queue *queue, uint64_t ticket, int reason
     return true;
 }
 
+bool image_queue_awaits_answers(const struct image_queue *queue)
+{
+    return queue->in_flight > 0 || queue->sent_bytes > 0;
+}
+
 static void remove_finished(struct image_queue *queue)
 {
     struct error error;

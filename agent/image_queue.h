@@ -47,6 +47,7 @@ void image_queue_deinit(struct image_queue *queue);      /* stores what was not 
 /* Sends or stores the images of a result, which are its own then. head: of its line, from the brace to "seq": */
 void image_queue_give(struct image_queue *queue, struct egress_image *images, struct pipeline *pipeline, const char *head, size_t head_length, int64_t seq);
 bool image_queue_answered(struct image_queue *queue, uint64_t ticket, int reason_code); /* false: the ticket is of something else */
+bool image_queue_awaits_answers(const struct image_queue *queue);
 void image_queue_send(struct image_queue *queue); /* what waits, as far as it may */
 
 #endif
