@@ -9,7 +9,8 @@ void pace_committed(struct pace *pace, const struct pace_commit *commit)
     spacing = half > PACE_MAX_US ? PACE_MAX_US : half > spacing ? half : spacing;
     pace->spacing_us += (spacing - pace->spacing_us) / MEMORY;
     pace->committed_us = commit->ended_us;
-    pace->wanted = commit->unanswered / 2 < PACE_ANSWERS_MAX ? commit->unanswered / 2 : PACE_ANSWERS_MAX;
+    int most = commit->unanswered - (commit->unanswered + 3) / 4;
+    pace->wanted = most < PACE_ANSWERS_MAX ? most : PACE_ANSWERS_MAX;
 }
 
 bool pace_answered(struct pace *pace)

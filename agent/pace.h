@@ -3,9 +3,9 @@
  * pace.h: how far commits are apart while inputs are still being answered.
  *
  * A commit costs the same for one result as for fifty, and on a gateway's CPU as much as a small inference. Two rules:
- * - After a commit the next one waits until half of the inputs that were unanswered then are answered. The later half waits in its queue
- *   anyway, so that results are late by less than the queue is long: one input at a time is committed at once, a queue in few commits, which
- *   leaves the CPU to inference, and new inputs arrive before the queue is empty. Never longer than PACE_MAX_US.
+ * - After a commit the next one waits until three quarters of the inputs that were unanswered then are answered. Most of them wait in
+ *   their queue anyway, so that results are late by less than the queue is long: one input at a time is committed at once, a queue in few commits,
+ *   which leaves the CPU to inference, and new inputs arrive before the queue is empty. Never longer than PACE_MAX_US.
  * - Commits take at most a third of a core, and storage is left alone for half as long as the last one took: where a sync takes long, the next
  *   commit serves all that came meanwhile instead of the few that came first.
  * Neither holds once nothing is being answered any more: nothing is gained by waiting then.

@@ -28,15 +28,15 @@ static void nothing_waits_when_nothing_is_being_answered(void)
     CHECK_INTEGER(pace_rest_until(&pace, 0), 0);
 }
 
-static void half_of_a_queue_is_waited_for(void)
+static void three_quarters_of_a_queue_are_waited_for(void)
 {
     struct pace pace = settled(500, 16);
-    for (int i = 1; i < 8; i++) {
+    for (int i = 1; i < 12; i++) {
         CHECK(!pace_answered(&pace));
         CHECK_INTEGER(pace_rest_until(&pace, 16 - i), 1000000 + PACE_MAX_US);
     }
     CHECK(pace_answered(&pace));
-    CHECK(pace_rest_until(&pace, 8) < 1000000 + PACE_MAX_US);
+    CHECK(pace_rest_until(&pace, 4) < 1000000 + PACE_MAX_US);
     CHECK(!pace_answered(&pace)); /* told once */
 }
 
@@ -44,6 +44,8 @@ static void one_input_at_a_time_is_not_held_for_a_queue(void)
 {
     struct pace pace = settled(0, 1);
     CHECK(pace_rest_until(&pace, 1) < 1000010);
+    pace = settled(0, 2); /* nor is the second for the first */
+    CHECK(pace_answered(&pace));
 }
 
 static void a_queue_without_end_is_not_waited_for(void)
@@ -79,7 +81,7 @@ int main(int count, char **arguments)
 {
     return check_main(count, arguments,
                       (struct check_case[]){CASE(the_first_commit_waits_for_nothing), CASE(nothing_waits_when_nothing_is_being_answered),
-                                            CASE(half_of_a_queue_is_waited_for), CASE(one_input_at_a_time_is_not_held_for_a_queue),
+                                            CASE(three_quarters_of_a_queue_are_waited_for), CASE(one_input_at_a_time_is_not_held_for_a_queue),
                                             CASE(a_queue_without_end_is_not_waited_for), CASE(commits_take_a_third_of_a_core_at_most),
                                             CASE(a_slow_storage_rests_half_as_long_as_it_took), {0}});
 }
