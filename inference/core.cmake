@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-list(APPEND EDDY_INFERENCE_SOURCES graph.c plan.c packed.c bands.c threads.c sharing.c engine.c)
+list(APPEND EDDY_INFERENCE_SOURCES graph.c constants.c plan.c packed.c bands.c threads.c sharing.c engine.c)
 # Kept packed weights (packed.h) are good for the very code that packs and reads them: a digest of it is part of their key.
 file(GLOB_RECURSE packing ${CMAKE_CURRENT_SOURCE_DIR}/kernels/*.[chS])
 file(GLOB packing_operators ${CMAKE_CURRENT_SOURCE_DIR}/operators/*convolution*.[ch] ${CMAKE_CURRENT_SOURCE_DIR}/operators/winograd.c

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "inference/bands.h"
+#include "inference/constants.h"
 #include "inference/kernels/kernels.h"
 #include "inference/onnx/onnx.h"
 #include "inference/operators/operators.h"
@@ -73,19 +74,18 @@ static enum error_code prepare(struct model *model, const char *name, const stru
     if (model->operations == NULL)
         return error_set(error, ERROR_LIMIT, "the model needs more memory than eddy allows");
     struct graph_uses uses;
+    struct constants constants;
     TRY(graph_count_uses(graph, &uses, error));
-    for (int32_t v = 0; v < graph->value_count; v++)
-        graph_drop_constant(graph, &uses, v); /* what passes replaced */
+    TRY(constants_count(graph, &uses, &constants, error));
+    constants_drop_unread(graph, &constants);
     if (graph->mapped != NULL)
         graph->packed = model->packed = packed_open(graph, name, model->kernels->name, options, anew);
     for (int32_t n = 0; n < graph->node_count; n++) {
         TRY(arrange_inputs(graph, n, error));
         TRY(operator_prepare(graph, &graph->nodes[n], model->kernels, &graph->arena, &model->operations[n], error));
         model->macs += model->operations[n].macs;
-        for (int i = 1; i <= model->operations[n].weights_packed; i++) {
-            if (--uses.count[graph->nodes[n].inputs[i]] == 0)
-                graph_drop_constant(graph, &uses, graph->nodes[n].inputs[i]);
-        }
+        for (int i = 1; i <= model->operations[n].weights_packed; i++)
+            constants_release(graph, &constants, graph->nodes[n].inputs[i]);
     }
     if (packed_is_contradicted(model->packed))
         return ERROR_NONE; /* to be opened anew */

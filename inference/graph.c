@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DROP_BYTES_MIN = 64 * 1024 };
-
 static const char *const names[OPERATOR_COUNT] = {
     [OPERATOR_CONV] = "Conv", [OPERATOR_DEPTHWISE_CONV] = "DepthwiseConv", [OPERATOR_CONV_TRANSPOSE] = "ConvTranspose",
     [OPERATOR_AVERAGE_POOL] = "AveragePool", [OPERATOR_MAX_POOL] = "MaxPool", [OPERATOR_GLOBAL_AVERAGE_POOL] = "GlobalAveragePool",
@@ -160,11 +158,6 @@ enum error_code graph_count_uses(struct graph *graph, struct graph_uses *uses_ou
     return ERROR_NONE;
 }
 
-static size_t constant_bytes(const struct value *value)
-{
-    return (size_t)shape_elements(&value->shape) * dtype_bytes(value->dtype);
-}
-
 bool graph_forget_mapped(const struct graph *graph, const void *data, size_t bytes)
 {
     const uintptr_t first = (uintptr_t)data, mapped = (uintptr_t)graph->mapped;
@@ -172,21 +165,6 @@ bool graph_forget_mapped(const struct graph *graph, const void *data, size_t byt
         return false;
     file_map_forget(data, bytes);
     return true;
-}
-
-void graph_drop_constant(struct graph *graph, const struct graph_uses *uses, int32_t value)
-{
-    const struct value *dropped = &graph->values[value];
-    uintptr_t first = (uintptr_t)dropped->data, last = first + constant_bytes(dropped);
-    if (uses->count[value] > 0 || dropped->data == NULL || last - first < DROP_BYTES_MIN)
-        return;
-    for (int32_t v = 0; v < uses->value_count; v++) { /* later ones are new constants with memory of their own */
-        uintptr_t other = (uintptr_t)graph->values[v].data;
-        if (v != value && other != 0 && uses->count[v] > 0 && other < last && first < other + constant_bytes(&graph->values[v]))
-            return;
-    }
-    if (!graph_forget_mapped(graph, dropped->data, last - first) && graph->mapped != NULL)
-        arena_discard(&graph->arena, (void *)first, last - first);
 }
 
 enum error_code graph_renaming_begin(struct graph *graph, struct graph_renaming *renaming_out, struct error *error)

@@ -205,8 +205,6 @@ MUST_CHECK enum error_code graph_count_uses(struct graph *graph, struct graph_us
 
 /* What lies in the mapped file and will hardly be read again: its pages go back, and come again if it is. false: it does not lie there. */
 bool graph_forget_mapped(const struct graph *graph, const void *data, size_t bytes);
-/* A constant that nobody reads any more: its memory goes back to the system, where no other constant that is used shares it. */
-void graph_drop_constant(struct graph *graph, const struct graph_uses *uses, int32_t value);
 
 /* Values whose place others take, while a pass goes over the nodes in topological order: it brings each node's inputs up to date as it comes to
  * it (graph_renew), and those of all others, and the graph's outputs, at its end. So a pass looks at each input twice, however many values go. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Batch normalisation and activations become part of the layer before them, where nobody else reads that layer's result. */
+#include "inference/constants.h"
 #include "inference/operators/operators.h"
 #include "inference/passes/passes.h"
 
@@ -35,7 +36,7 @@ static const float *constant_f32(const struct graph *graph, int32_t value)
     return value >= 0 && graph->values[value].dtype == DTYPE_F32 ? graph->values[value].data : NULL;
 }
 
-static enum error_code scale_layer(struct graph *graph, struct graph_uses *uses, struct node *layer, const struct node *norm, struct error *error)
+static enum error_code scale_layer(struct graph *graph, struct constants *constants, struct node *layer, const struct node *norm, struct error *error)
 {
     TRY(operator_arrange(graph, layer->inputs[1], error));
     const struct value weights = graph->values[layer->inputs[1]];
@@ -64,16 +65,17 @@ static enum error_code scale_layer(struct graph *graph, struct graph_uses *uses,
         return error_set(error, ERROR_LIMIT, "the rewritten graph is larger than eddy takes");
     inputs[1] = scaled_value;
     inputs[2] = bias_value;
-    uses->count[old_weights]--;
-    graph_drop_constant(graph, uses, old_weights);
+    constants_release(graph, constants, old_weights);
     return ERROR_NONE;
 }
 
 enum error_code pass_batch_norm(struct graph *graph, struct error *error)
 {
     struct graph_uses uses;
+    struct constants constants;
     struct graph_renaming renaming;
     TRY(graph_count_uses(graph, &uses, error));
+    TRY(constants_count(graph, &uses, &constants, error));
     TRY(graph_renaming_begin(graph, &renaming, error));
     for (int32_t n = 0; n < graph->node_count; n++) {
         struct node *node = &graph->nodes[n];
@@ -84,7 +86,7 @@ enum error_code pass_batch_norm(struct graph *graph, struct error *error)
         if (layer == NULL || !is_layer(layer->kind) || layer->input_count < 3 || constant_f32(graph, layer->inputs[1]) == NULL ||
             (layer->inputs[2] >= 0 && constant_f32(graph, layer->inputs[2]) == NULL))
             continue;
-        TRY(scale_layer(graph, &uses, layer, node, error));
+        TRY(scale_layer(graph, &constants, layer, node, error));
         skip_node(graph, &uses, &renaming, node);
     }
     graph_renaming_end(graph, &renaming);

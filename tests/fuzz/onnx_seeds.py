@@ -153,6 +153,9 @@ def spatial():
          node("Relu", ["n"], ["r"]), node("Add", ["r", "x"], ["s"]), node("Clip", ["s"], ["o"], min=0.0, max=6.0)],
         [("x", FLOAT, [1, 2, 4, 4])], [("o", FLOAT, [])],
         [floats("w", [2, 2, 3, 3]), floats("b", [2]), tensor("v", FLOAT, [2], [1.0, 2.0])], 6)
+    made["conv-norm-norm"] = model(
+        [node("Conv", ["x", "w", "b"], ["c"])] + [node("BatchNormalization", ["cno"[i], "b", "b", "b", "v"], ["nop"[i]]) for i in range(3)],
+        [("x", FLOAT, [1, 2, 4, 4])], [("p", FLOAT, [])], [floats("w", [2, 2, 3, 3]), floats("b", [2]), tensor("v", FLOAT, [2], [1.0, 2.0])])
     return made
 
 

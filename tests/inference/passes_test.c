@@ -67,6 +67,16 @@ static void batch_normalisation_becomes_part_of_the_layer_before(void)
     check_count("batch-norm", "BatchNormalization", 1);
 }
 
+/* From the second on, the weights that are replaced are those that the one before has made. */
+static void several_batch_normalisations_become_part_of_one_layer(void)
+{
+    char *trace = trace_of("(float[1,2,4,4] x) => (float[1,2,4,4] y) <float[2,2,1,1] w = {1, 2, 3, 4}, float[2] s = {1, 2}, float[2] v = {3, 3}>"
+                           "{ a = Conv(x, w) b = BatchNormalization(a, s, s, s, v) c = BatchNormalization(b, s, s, s, v)"
+                           " y = BatchNormalization(c, s, s, s, v) }", NULL);
+    CHECK_INTEGER(count_last(trace, "BatchNormalization"), 0);
+    free(trace);
+}
+
 static void an_activation_becomes_the_end_of_the_layer_before(void)
 {
     check_count(NULL, "Relu", 0);
@@ -235,6 +245,7 @@ int main(int count, char **arguments)
 {
     return check_main(count, arguments,
                       (struct check_case[]){CASE(layout_lets_transposes_meet_and_vanish), CASE(batch_normalisation_becomes_part_of_the_layer_before),
+                                            CASE(several_batch_normalisations_become_part_of_one_layer),
                                             CASE(an_activation_becomes_the_end_of_the_layer_before), CASE(nothing_changes_where_all_are_left_out),
                                             CASE(a_pass_looks_at_each_input_a_few_times_however_many_nodes_it_takes_out),
                                             CASE(quantised_layers_are_found_between_their_scales), CASE(results_are_the_same_with_and_without),
