@@ -21,40 +21,17 @@ static void cast_execute(const struct operation *operation, void *const *data, v
     void *to = operation_output_data(operation, data, 0);
     int64_t count = shape_elements(&in->shape);
     (void)scratch;
-    for (int64_t i = 0; i < count; i++) {
-            element_write(out->dtype, to, i, element_read(in->dtype, from, i));
-    }
+    for (int64_t i = 0; i < count; i++)
+        element_write(out->dtype, to, i, element_read(in->dtype, from, i));
 }
 
 /* From integer to integer the low bits stay, as C and numpy do it; a double would not hold all of 64. */
 static void cast_integers_execute(const struct operation *operation, void *const *data, void *scratch)
 {
-    const struct value *in = operation_input(operation, 0), *out = operation_output(operation, 0);
-    const char *from = operation_input_data(operation, data, 0);
-    char *to = operation_output_data(operation, data, 0);
-    (void)scratch;
-    for (int64_t count = shape_elements(&in->shape); count > 0; count -= WIDE_BLOCK) {
-        int64_t block[WIDE_BLOCK], part = count < WIDE_BLOCK ? count : WIDE_BLOCK;
-        wide_load(in->dtype, from, 1, block, part);
-        wide_store(out->dtype, to, block, part);
-        from += (size_t)part * dtype_bytes(in->dtype);
-        to += (size_t)part * dtype_bytes(out->dtype);
-    }
-}
-
-static void cast_to_f32_execute(const struct operation *operation, void *const *data, void *scratch)
-{
     const struct value *in = operation_input(operation, 0);
-    const char *from = operation_input_data(operation, data, 0);
-    float *to = operation_output_data(operation, data, 0);
     (void)scratch;
-    for (int64_t count = shape_elements(&in->shape); count > 0; count -= WIDE_BLOCK) {
-        int64_t block[WIDE_BLOCK], part = count < WIDE_BLOCK ? count : WIDE_BLOCK;
-        wide_load(in->dtype, from, 1, block, part);
-        for (int64_t i = 0; i < part; i++)
-            *to++ = (float)block[i];
-        from += (size_t)part * dtype_bytes(in->dtype);
-    }
+    wide_map(in->dtype, operation_input_data(operation, data, 0), operation_output(operation, 0)->dtype, operation_output_data(operation, data, 0),
+             shape_elements(&in->shape), NULL, 0);
 }
 
 enum error_code cast_prepare(struct operation *operation, struct arena *arena, struct error *error)
@@ -62,7 +39,7 @@ enum error_code cast_prepare(struct operation *operation, struct arena *arena, s
     (void)arena, (void)error;
     const struct value *in = operation_input(operation, 0), *out = operation_output(operation, 0);
     bool integers = in->dtype != DTYPE_F32 && in->dtype != DTYPE_F16, to_f32 = out->dtype == DTYPE_F32 && in->dtype != DTYPE_U64;
-    operation->execute = integers && dtype_is_integer(out->dtype) ? cast_integers_execute : integers && to_f32 ? cast_to_f32_execute : cast_execute;
+    operation->execute = integers && (dtype_is_integer(out->dtype) || to_f32) ? cast_integers_execute : cast_execute;
     return ERROR_NONE;
 }
 

@@ -152,21 +152,18 @@ static bool has_integer_form(enum operator_kind kind, enum dtype dtype)
     return is_signed && (kind == OPERATOR_ABS || kind == OPERATOR_NEG || kind == OPERATOR_SIGN || kind == OPERATOR_RELU);
 }
 
+static void apply_block(int64_t *block, int64_t count, int kind)
+{
+    for (int64_t i = 0; i < count; i++)
+        block[i] = apply_integer((enum operator_kind)kind, block[i]);
+}
+
 static void execute_integer(const struct operation *operation, void *const *data, void *scratch)
 {
     const struct value *in = operation_input(operation, 0);
-    const char *from = operation_input_data(operation, data, 0);
-    char *to = operation_output_data(operation, data, 0);
     (void)scratch;
-    for (int64_t count = shape_elements(&in->shape); count > 0; count -= WIDE_BLOCK) {
-        int64_t block[WIDE_BLOCK], part = count < WIDE_BLOCK ? count : WIDE_BLOCK;
-        wide_load(in->dtype, from, 1, block, part);
-        for (int64_t i = 0; i < part; i++)
-            block[i] = apply_integer(operation->node->kind, block[i]);
-        wide_store(in->dtype, to, block, part);
-        from += (size_t)part * dtype_bytes(in->dtype);
-        to += (size_t)part * dtype_bytes(in->dtype);
-    }
+    wide_map(in->dtype, operation_input_data(operation, data, 0), in->dtype, operation_output_data(operation, data, 0), shape_elements(&in->shape),
+             apply_block, operation->node->kind);
 }
 
 /* IsNaN; IsInf with alpha: negative ones count, beta: positive ones do. */

@@ -28,7 +28,20 @@ void wide_store(enum dtype dtype, void *to, const int64_t *block, int64_t count)
         break;
     switch (dtype) {
         INTEGER_TYPES(STORE)
+        STORE(DTYPE_F32, float)
     default: break;
     }
 #undef STORE
+}
+
+void wide_map(enum dtype from_dtype, const void *from, enum dtype to_dtype, void *to, int64_t count, wide_change *change, int argument)
+{
+    int64_t block[WIDE_BLOCK];
+    for (int64_t done = 0, part; done < count; done += part) {
+        part = count - done < WIDE_BLOCK ? count - done : WIDE_BLOCK;
+        wide_load(from_dtype, (const char *)from + (size_t)done * dtype_bytes(from_dtype), 1, block, part);
+        if (change != NULL)
+            change(block, part, argument);
+        wide_store(to_dtype, (char *)to + (size_t)done * dtype_bytes(to_dtype), block, part);
+    }
 }

@@ -13,6 +13,10 @@ enum { WIDE_BLOCK = 256 };
 
 /* from[i * step] for i < count <= WIDE_BLOCK; integers and bool. */
 void wide_load(enum dtype dtype, const void *from, int64_t step, int64_t *block, int64_t count);
-void wide_store(enum dtype dtype, void *to, const int64_t *block, int64_t count);
+void wide_store(enum dtype dtype, void *to, const int64_t *block, int64_t count); /* f32 too: the nearest */
+
+/* to[i] = from[i] for i < count, block by block, each changed by `change` in between (NULL: converted only). They may be one array of one type. */
+typedef void wide_change(int64_t *block, int64_t count, int argument);
+void wide_map(enum dtype from_dtype, const void *from, enum dtype to_dtype, void *to, int64_t count, wide_change *change, int argument);
 
 #endif
