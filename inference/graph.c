@@ -158,6 +158,15 @@ enum error_code graph_count_uses(struct graph *graph, struct graph_uses *uses_ou
     return ERROR_NONE;
 }
 
+bool graph_take_work(struct graph *graph, uint64_t work)
+{
+    uint64_t left = GRAPH_WORK_MAX + (uint64_t)GRAPH_WORK_OF_BYTE * graph->mapped_bytes - graph->work_taken;
+    if (work > left)
+        return false;
+    graph->work_taken += work;
+    return true;
+}
+
 bool graph_forget_mapped(const struct graph *graph, const void *data, size_t bytes)
 {
     const uintptr_t first = (uintptr_t)data, mapped = (uintptr_t)graph->mapped;

@@ -31,6 +31,7 @@ enum { GRAPH_VALUES_MAX = 1 << 16, GRAPH_NODES_MAX = 1 << 15, NODE_INPUTS_MAX = 
 #ifndef GRAPH_ARENA_BYTES_MAX /* fuzzers take less */
 #define GRAPH_ARENA_BYTES_MAX ((size_t)2 << 30)
 #endif
+enum { GRAPH_WORK_MAX = 1 << 29, GRAPH_WORK_OF_BYTE = 16 };
 enum { GRAPH_NO_VALUE = -1 }; /* an optional input that is absent */
 
 enum operator_kind {
@@ -178,9 +179,10 @@ struct graph {
     int32_t *inputs, *outputs;
     int32_t input_count, output_count;
     const uint8_t *mapped;        /* the model's file where it is mapped (pages that come back by themselves); NULL: it is in memory */
-    size_t mapped_bytes;
+    size_t mapped_bytes;          /* of the file, mapped or not */
     struct packed_weights *packed; /* packed.h; set while layers are prepared; NULL: none is kept */
     int32_t *input_positions;     /* of each input among the file's; NULL: the same */
+    uint64_t work_taken;          /* graph_take_work */
     int64_t inputs_renewed;       /* what renaming has looked at so far: for tests */
 };
 
@@ -202,6 +204,10 @@ struct graph_uses {
     int32_t *consumer;            /* the node that uses it last in order; -1: none */
 };
 MUST_CHECK enum error_code graph_count_uses(struct graph *graph, struct graph_uses *uses_out, struct error *error); /* in the graph's arena */
+
+/* Making constants of other constants or of shapes, in bytes read and written and multiplications: a few bytes of a file must not buy gigabytes or
+ * minutes while a model is loaded. false: more than all of it together may take, GRAPH_WORK_MAX and so much for each byte of the file. */
+MUST_CHECK bool graph_take_work(struct graph *graph, uint64_t work);
 
 /* What lies in the mapped file and will hardly be read again: its pages go back, and come again if it is. false: it does not lie there. */
 bool graph_forget_mapped(const struct graph *graph, const void *data, size_t bytes);

@@ -263,9 +263,20 @@ static enum error_code shape_from(struct importer *importer, const struct intege
     return shape_elements(shape) >= 0 ? ERROR_NONE : import_fail(importer, ERROR_LIMIT, "a tensor of more elements than eddy takes");
 }
 
+/* data[0 .. total) is zero. What stays zero is not touched: it takes no memory. */
+static void fill_with(char *data, size_t total, const char *element, size_t bytes)
+{
+    if (total == 0 || memcmp(data, element, bytes) == 0)
+        return;
+    memcpy(data, element, bytes);
+    for (size_t done = bytes, part; done < total; done += part) {
+        part = done < total - done ? done : total - done;
+        memcpy(data + done, data, part);
+    }
+}
+
 static enum error_code import_constant_of_shape(struct importer *importer)
 {
-    enum { FILL_ELEMENTS_MAX = 64 << 20 }; /* a few bytes of file must not buy gigabytes */
     struct integers target;
     struct shape shape;
     int32_t output;
@@ -278,11 +289,12 @@ static enum error_code import_constant_of_shape(struct importer *importer)
     size_t bytes = dtype_bytes(dtype);
     if (fill != NULL && shape_elements(&fill->shape) != 1)
         return import_fail(importer, ERROR_MODEL, "a value of more than one element");
-    char *data = count <= FILL_ELEMENTS_MAX ? arena_allocate_array(&importer->graph->arena, (size_t)count, bytes) : NULL;
+    size_t total = (size_t)count * bytes;
+    char *data = graph_take_work(importer->graph, total) ? arena_allocate(&importer->graph->arena, total) : NULL;
     if (data == NULL)
         return import_fail(importer, ERROR_LIMIT, "%lld elements: more memory than eddy allows", (long long)count);
-    for (int64_t i = 0; fill != NULL && i < count; i++)
-        memcpy(data + (size_t)i * bytes, fill->data, bytes);
+    if (fill != NULL)
+        fill_with(data, total, fill->data, bytes);
     TRY(import_constant(importer, dtype, &shape, data, &output));
     return import_bind(importer, 0, output);
 }

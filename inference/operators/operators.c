@@ -183,10 +183,17 @@ enum error_code operator_prepare(const struct graph *graph, const struct node *n
     return table[node->kind].prepare(operation_out, arena, error);
 }
 
-/* A few bytes of a file must not buy gigabytes or minutes while loading: what folds may be four times as large as what it is made of, or this. */
+/* A few bytes of a file must not buy gigabytes or minutes while loading: what folds may be four times as large as what it is made of, or this,
+ * and all of it together is bounded too (graph_take_work). */
 enum { FOLD_BYTES = 32 << 20, FOLD_GROWTH = 4, FOLD_MACS = 1 << 28 };
 
-static bool is_worth_folding(const struct graph *graph, const struct operation *operation)
+/* They may take far longer than reading operands and writing results does, and count no multiplications. */
+static bool is_costly(enum operator_kind kind)
+{
+    return kind == OPERATOR_NON_MAX_SUPPRESSION || kind == OPERATOR_DETECTION_POSTPROCESS || kind == OPERATOR_TREE_ENSEMBLE || kind == OPERATOR_LRN;
+}
+
+static bool may_fold(struct graph *graph, const struct operation *operation)
 {
     const struct node *node = operation->node;
     size_t in = 0, out = operation->scratch_bytes;
@@ -194,7 +201,8 @@ static bool is_worth_folding(const struct graph *graph, const struct operation *
         in += node->inputs[i] >= 0 ? (size_t)shape_elements(&graph->values[node->inputs[i]].shape) * dtype_bytes(graph->values[node->inputs[i]].dtype) : 0;
     for (int32_t i = 0; i < node->output_count; i++)
         out += (size_t)shape_elements(&graph->values[node->outputs[i]].shape) * dtype_bytes(graph->values[node->outputs[i]].dtype);
-    return (out <= FOLD_BYTES || out / FOLD_GROWTH <= in) && operation->macs <= FOLD_MACS;
+    return (out <= FOLD_BYTES || out / FOLD_GROWTH <= in) && operation->macs <= FOLD_MACS && !is_costly(node->kind) &&
+           graph_take_work(graph, in + out + operation->macs);
 }
 
 /* What was read once to be rearranged is seldom read again; if it is, it comes back from the file. */
@@ -208,18 +216,19 @@ static void forget_file_pages(const struct graph *graph, const struct node *node
     }
 }
 
-enum error_code operator_fold(struct graph *graph, struct node *node, struct error *error)
+static enum error_code prepare_scalar(struct graph *graph, const struct node *node, struct operation *operation_out, struct error *error)
 {
     const struct kernels *scalar;
-    struct operation operation;
     for (int32_t i = 0; i < node->input_count; i++)
         TRY(operator_arrange(graph, node->inputs[i], error));
     TRY(kernels_select("scalar", &scalar, error));
-    TRY(operator_prepare(graph, node, scalar, &graph->arena, &operation, error));
-    if (!is_worth_folding(graph, &operation))
-        return ERROR_NONE;
+    return operator_prepare(graph, node, scalar, &graph->arena, operation_out, error);
+}
+
+static enum error_code compute(struct graph *graph, struct node *node, const struct operation *operation, struct error *error)
+{
     void **data = calloc((size_t)graph->value_count, sizeof *data);
-    void *scratch = aligned_alloc(ARENA_ALIGNMENT, (operation.scratch_bytes / ARENA_ALIGNMENT + 1) * ARENA_ALIGNMENT);
+    void *scratch = aligned_alloc(ARENA_ALIGNMENT, (operation->scratch_bytes / ARENA_ALIGNMENT + 1) * ARENA_ALIGNMENT);
     enum error_code code = data == NULL || scratch == NULL ? operator_fail(node, ERROR_LIMIT, error, "no memory to compute it") : ERROR_NONE;
     for (int32_t i = 0; code == ERROR_NONE && i < node->input_count; i++) {
         if (node->inputs[i] >= 0)
@@ -232,7 +241,7 @@ enum error_code operator_fold(struct graph *graph, struct node *node, struct err
             code = operator_fail(node, ERROR_LIMIT, error, "no memory to compute it");
     }
     if (code == ERROR_NONE) {
-        operation_execute(&operation, data, scratch);
+        operation_execute(operation, data, scratch);
         forget_file_pages(graph, node);
         for (int32_t i = 0; i < node->output_count; i++) {
             graph->values[node->outputs[i]].data = data[node->outputs[i]];
@@ -249,6 +258,13 @@ enum error_code operator_fold(struct graph *graph, struct node *node, struct err
     return code;
 }
 
+enum error_code operator_fold(struct graph *graph, struct node *node, struct error *error)
+{
+    struct operation operation;
+    TRY(prepare_scalar(graph, node, &operation, error));
+    return may_fold(graph, &operation) ? compute(graph, node, &operation, error) : ERROR_NONE;
+}
+
 enum error_code operator_arrange(struct graph *graph, int32_t value, struct error *error)
 {
     int32_t from = value < 0 ? -1 : graph->values[value].arranged_from - 1;
@@ -256,7 +272,9 @@ enum error_code operator_arrange(struct graph *graph, int32_t value, struct erro
         return ERROR_NONE;
     struct node node = {.kind = OPERATOR_TRANSPOSE, .name = graph->values[value].name, .input_count = 1, .output_count = 1, .inputs = &from,
                         .outputs = &value, .attributes.transpose.order = {0, 2, 3, 1}};
-    TRY(operator_fold(graph, &node, error));
+    struct operation operation;
+    TRY(prepare_scalar(graph, &node, &operation, error));
+    TRY(compute(graph, &node, &operation, error));
     graph->values[value].arranged_from = 0;
     return ERROR_NONE;
 }

@@ -125,6 +125,46 @@ static void a_pass_looks_at_each_input_a_few_times_however_many_nodes_it_takes_o
     CHECK_INTEGER(left, MANY / 4);
 }
 
+/* 100 sums of 32 MiB: the first are computed, then GRAPH_WORK_MAX is used up and the others stay. */
+static void a_few_bytes_do_not_fold_for_minutes(void)
+{
+    enum { SUMS = 100 };
+    char *text, *trace;
+    size_t length;
+    FILE *file = open_memstream(&text, &length);
+    CHECK(file != NULL);
+    fputs("(float[1] x) => (float[1] y) <int64[1] n = {8388608}, int64[1] axis = {0}>{ c = ConstantOfShape(n) y0 = Identity(x)", file);
+    for (int i = 0; i < SUMS; i++)
+        fprintf(file, " s%d = ReduceSum(c, axis) y%d = Add(y%d, s%d)", i, i + 1, i, i);
+    fprintf(file, " y = Identity(y%d) }", SUMS);
+    fclose(file);
+    trace = trace_of(text, NULL);
+    int left = count_last(trace, "ReduceSum");
+    CHECK(left > SUMS / 2 && left < SUMS);
+    free(trace);
+    free(text);
+}
+
+/* Windows over all channels: a square of the elements, for which folding has no bound. */
+static void what_may_take_far_longer_than_its_operands_tell_is_not_folded(void)
+{
+    char *trace = trace_of("(float[1,2,1,1] x) => (float[1,2,1,1] y) <float[1,2,1,1] c = {1, 2}>{ n = LRN<size = 3>(c) y = Add(x, n) }", NULL);
+    CHECK_INTEGER(count_last(trace, "LRN"), 1);
+    free(trace);
+}
+
+static void constants_made_of_shapes_are_bounded_together(void)
+{
+    struct error error = {0};
+    struct model *model;
+    size_t length;
+    uint8_t *bytes = onnx_from_text("(float[1] x) => (float[1] y) <int64[1] n = {50000000}, int64[1] axis = {0}>{ a = ConstantOfShape(n)"
+                                    " b = ConstantOfShape(n) c = ConstantOfShape(n) y = Identity(x) }", 21, &length);
+    CHECK(model_open_bytes(bytes, length, "text", NULL, &model, &error) == ERROR_LIMIT);
+    CHECK(strstr(error.message, "50000000 elements") != NULL);
+    free(bytes);
+}
+
 static void nothing_changes_where_all_are_left_out(void)
 {
     char *trace = trace_of(layers, "all");
@@ -248,6 +288,9 @@ int main(int count, char **arguments)
                                             CASE(several_batch_normalisations_become_part_of_one_layer),
                                             CASE(an_activation_becomes_the_end_of_the_layer_before), CASE(nothing_changes_where_all_are_left_out),
                                             CASE(a_pass_looks_at_each_input_a_few_times_however_many_nodes_it_takes_out),
+                                            CASE(a_few_bytes_do_not_fold_for_minutes),
+                                            CASE(what_may_take_far_longer_than_its_operands_tell_is_not_folded),
+                                            CASE(constants_made_of_shapes_are_bounded_together),
                                             CASE(quantised_layers_are_found_between_their_scales), CASE(results_are_the_same_with_and_without),
                                             CASE(images_may_be_given_channels_last), CASE(inputs_that_are_read_as_they_are_stay_so),
                                             CASE(convolutions_write_to_where_a_concat_would_copy_their_results),
