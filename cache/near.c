@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANES = 8, STRETCH = 480, TURNS_MAX = 8, SAVED_VERSION = 2, USEFUL_SAMPLES = 64 };
+typedef float lanes __attribute__((vector_size(16))); /* what every CPU has registers for */
+enum { LANES = sizeof(lanes) / sizeof(float), STRETCH = 480, TURNS_MAX = 8, SAVED_VERSION = 2, USEFUL_SAMPLES = 64 };
 enum { EARLY_EXPECTED = 6, LATE_EXPECTED = 10, EARLY_ONE_IN = 8, LATE_ONE_IN = 25 }; /* wrong ones that the samples so far would allow */
 
-static_assert((int)EVIDENCE_LEVELS <= 64 && (int)NEAR_TRIALS_MAX >= (int)EVIDENCE_LEVELS && NEAR_DIMENSIONS_MAX % LANES == 0, "a level is a bit");
+static_assert((int)EVIDENCE_LEVELS <= 64 && (int)NEAR_TRIALS_MAX >= (int)EVIDENCE_LEVELS && NEAR_DIMENSIONS_MAX % (2 * LANES) == 0, "a level is a bit");
 
 struct reference {
     struct cache_key key;
@@ -88,22 +89,30 @@ static bool one_in(struct near *near, unsigned count)
     return (near->random >> 32) % count == 0;
 }
 
+static inline lanes sixth_powers(const float *a, const float *b)
+{
+    lanes x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    lanes square = (x - y) * (x - y);
+    return square * square * square;
+}
+
 /* Infinite where it is beyond `limit`, which is often clear after the first stretch. */
 static double distance_between(const struct near_descriptor *a, const struct near_descriptor *b, double limit)
 {
-    float lanes[LANES] = {0}, sum = 0; /* lanes, so that the order of additions leaves the compiler free to use vectors */
+    lanes even = {0}, odd = {0}; /* two sums: one addition need not wait for the other */
+    float sum = 0;
     double most = pow(limit, 6) * a->count;
     for (int from = 0; from < a->count; from += STRETCH) {
         int end = from + STRETCH < a->count ? from + STRETCH : a->count;
-        for (int i = from; i < end; i += LANES) {
-            for (int k = 0; k < LANES; k++) {
-                float square = (a->values[i + k] - b->values[i + k]) * (a->values[i + k] - b->values[i + k]);
-                lanes[k] += square * square * square;
-            }
+        for (int i = from; i < end; i += 2 * LANES) {
+            even += sixth_powers(a->values + i, b->values + i);
+            odd += sixth_powers(a->values + i + LANES, b->values + i + LANES);
         }
         sum = 0;
         for (int k = 0; k < LANES; k++)
-            sum += lanes[k];
+            sum += even[k] + odd[k];
         if ((double)sum > most)
             return INFINITY;
     }
