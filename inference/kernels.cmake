@@ -9,7 +9,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     kernels/x86/bytes_avx2.c kernels/x86/depthwise_8_avx2.c kernels/x86/elementwise_8_avx2.c kernels/x86/bytes_avxvnni.c
     kernels/x86/bytes_avx512vnni.c
     kernels/x86/elementwise_8_avx512.c kernels/x86/depthwise_8_avx512vnni.c
-    kernels/x86/gemm_8_avx512vnni.S kernels/x86/gemm_f32_avx512.S kernels/x86/narrow_f32_avx512.S kernels/x86/depthwise_f32_avx512.S)
+    kernels/x86/gemm_8_avx512vnni.S kernels/x86/gemm_f32_avx512.S kernels/x86/narrow_f32_avx512.S kernels/x86/depthwise_f32_avx512.S
+    kernels/x86/depthwise_3x3_f32_avx512.S)
   enable_language(ASM)
   set(avx512_flags "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-mbmi2;-mprefer-vector-width=512;-ffp-contract=fast")
   set_source_files_properties(kernels/x86/avx2.c kernels/x86/bytes_avx2.c kernels/x86/depthwise_8_avx2.c kernels/x86/elementwise_8_avx2.c

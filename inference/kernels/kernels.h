@@ -89,6 +89,21 @@ struct depthwise_f32 {
     struct float_epilogue epilogue;
 };
 
+/* A line of results of a depthwise convolution with 3 x 3 taps, stride 1 or 2:
+ * out[x * channels + c] = epilogue(bias[c] + sum over k, r < 3 of inputs[r][(x * stride + k - left) * channels + c] *
+ *                                            weights[(r * 3 + k) * channels + c]),
+ * without column 0 of the first result's taps where left is 1, without column 2 of the last one's where right is 1: they lie outside of the
+ * image. x86/depthwise_3x3_f32_avx512.S knows the offsets. */
+struct depthwise_3x3_f32 {
+    const float *inputs[3];
+    float *out;
+    const float *weights, *bias;
+    int64_t pixels, channels;
+    int32_t left, right;
+    struct float_epilogue epilogue;
+    int32_t stride;
+};
+
 /* One window of minimal filtering (winograd.h), n = tile + 2: out[(y * n + x) * out_stride + c] = (Bt d B)[y][x] of channel c, where d[y][x]
  * is inputs[y * n + x][c]. */
 struct winograd_input {
@@ -121,6 +136,7 @@ struct kernels {
     void (*narrow_f32)(const struct narrow_f32 *job);
 
     void (*depthwise_f32)(const struct depthwise_f32 *depthwise);
+    void (*depthwise_3x3_f32)(const struct depthwise_3x3_f32 *job); /* NULL: depthwise_f32 does them */
     void (*winograd_input)(const struct winograd_input *input);
     void (*winograd_output)(const struct winograd_output *output);
     /* to[i * rows + r] = from[r * stride + i], i < count, for 2 to 4 rows. */

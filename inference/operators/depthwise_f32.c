@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Float depthwise convolution, weights [KH, KW, C]. A window that sticks out of the image only loses the taps outside: nothing is padded.
- * A result row is a run of pixels whose taps are the same and, at its ends, pixels with fewer. Images of few columns, where the ends would
+ * 3 x 3 taps that lie beside each other are done a row at a time, where the kernels can: rows above and below the image are zeros.
+ * Else a result row is a run of pixels whose taps are the same and, at its ends, pixels with fewer. Images of few columns, where the ends would
  * be most of the work, are done column by column instead.
  * Where channels do not fill vectors and pixels follow each other (stride 1), several pixels are done as one with more channels: memory is
  * the same, the weights are repeated. */
@@ -23,6 +24,7 @@ struct depthwise_f32_layer {
     struct float_epilogue epilogue;
     struct spatial spatial;
     int32_t batch, height, width, channels, out_height, out_width;
+    bool sliding;                      /* by kernels->depthwise_3x3_f32 */
     int32_t first_inside[2], last_inside[2]; /* result rows, columns whose window lies inside: [first, last) */
     bool narrow;                       /* columns are done in runs down the image, not rows in runs across */
     int32_t fold;                      /* pixels that are done as if they were one of so many more channels; 1: none */
@@ -118,19 +120,47 @@ static void run_rows(const struct operation *operation, const struct depthwise_f
     }
 }
 
+/* Taps of kernel column 2 that the last result of a row has outside, or kernel column 0 of the first one. */
+static int32_t taps_outside_right(const struct depthwise_f32_layer *layer)
+{
+    int32_t last = (layer->out_width - 1) * layer->spatial.stride[1] - layer->spatial.pad[1] + layer->spatial.kernel[1] - 1;
+    return last >= layer->width ? last - layer->width + 1 : 0;
+}
+
+/* Result rows [first_y, last_y) of one image. zeros: a row of it. */
+static void slide_rows(const struct operation *operation, const struct depthwise_f32_layer *layer, const float *image, int32_t first_y, int32_t last_y,
+                       float *out, const float *zeros)
+{
+    const struct spatial *s = &layer->spatial;
+    struct depthwise_3x3_f32 job = {.weights = layer->weights, .bias = layer->bias, .pixels = layer->out_width, .channels = layer->channels,
+                                    .left = s->pad[1], .right = taps_outside_right(layer), .epilogue = layer->epilogue, .stride = s->stride[1]};
+    for (int32_t y = first_y; y < last_y; y++) {
+        for (int32_t r = 0; r < 3; r++) {
+            int32_t row = y * s->stride[0] - s->pad[0] + r;
+            job.inputs[r] = row < 0 || row >= layer->height ? zeros : image + (int64_t)row * layer->width * layer->channels;
+        }
+        job.out = out + (int64_t)y * layer->out_width * layer->channels;
+        operation->kernels->depthwise_3x3_f32(&job);
+    }
+}
+
 static void depthwise_f32_parts(const struct operation *operation, void *const *data, void *scratch, int64_t first, int64_t last)
 {
     const struct depthwise_f32_layer *layer = operation->prepared;
     const float *input = operation_input_data(operation, data, 0);
     float *output = operation_output_data(operation, data, 0);
-    (void)scratch;
+    memset(scratch, 0, operation->scratch_bytes);
     for (int64_t part = first, count; part < last; part += count) {
         int64_t image = part / layer->image_parts, at = part % layer->image_parts;
         count = layer->image_parts - at < last - part ? layer->image_parts - at : last - part;
-        int64_t end = (at + count) * layer->part_rows;
-        run_rows(operation, layer, input + image * layer->height * layer->width * layer->channels, (int32_t)at * layer->part_rows,
-                 end < layer->out_height ? (int32_t)end : layer->out_height,
-                 output + image * layer->out_height * layer->out_width * layer->channels);
+        int32_t begin = (int32_t)at * layer->part_rows, end = begin + (int32_t)count * layer->part_rows;
+        end = end < layer->out_height ? end : layer->out_height;
+        const float *from = input + image * layer->height * layer->width * layer->channels;
+        float *to = output + image * layer->out_height * layer->out_width * layer->channels;
+        if (layer->sliding)
+            slide_rows(operation, layer, from, begin, end, to, scratch);
+        else
+            run_rows(operation, layer, from, begin, end, to);
     }
 }
 
@@ -148,6 +178,14 @@ static void find_inside(struct depthwise_f32_layer *layer, int axis, int32_t in,
     last = last < 0 ? 0 : last / s->stride[axis] + 1;
     layer->first_inside[axis] = (s->pad[axis] + s->stride[axis] - 1) / s->stride[axis];
     layer->last_inside[axis] = last < out ? last : out;
+}
+
+/* Fewer channels than half of a vector are better done several pixels at once. */
+static bool is_sliding(const struct depthwise_f32_layer *layer, const struct kernels *kernels)
+{
+    const struct spatial *s = &layer->spatial;
+    return kernels->depthwise_3x3_f32 != NULL && s->kernel[0] == 3 && s->kernel[1] == 3 && s->dilation[0] == 1 && s->dilation[1] == 1 &&
+           s->stride[1] <= 2 && s->pad[1] <= 1 && taps_outside_right(layer) <= 1 && 4 * layer->channels >= kernels->panel_columns;
 }
 
 static bool is_narrow(const struct depthwise_f32_layer *layer)
@@ -204,8 +242,9 @@ enum error_code depthwise_f32_prepare(struct operation *operation, struct arena 
         .batch = in[0], .height = in[1], .width = in[2], .channels = in[3], .out_height = out[1], .out_width = out[2]};
     find_inside(layer, 0, layer->height, layer->out_height);
     find_inside(layer, 1, layer->width, layer->out_width);
-    layer->narrow = is_narrow(layer);
-    layer->fold = choose_fold(layer, operation->kernels);
+    layer->sliding = is_sliding(layer, operation->kernels);
+    layer->narrow = !layer->sliding && is_narrow(layer);
+    layer->fold = layer->sliding ? 1 : choose_fold(layer, operation->kernels);
     int64_t taps = (int64_t)weights->shape.dims[0] * weights->shape.dims[1];
     if (layer->fold > 1) {
         layer->weights = repeat(layer->weights, taps, in[3], layer->fold, arena);
@@ -215,6 +254,7 @@ enum error_code depthwise_f32_prepare(struct operation *operation, struct arena 
     }
     operation->macs = (uint64_t)(shape_elements(&operation_output(operation, 0)->shape) * taps);
     choose_parts(operation, layer);
+    operation->scratch_bytes = layer->sliding ? (size_t)layer->width * (size_t)layer->channels * sizeof(float) : 0;
     operation->prepared = layer;
     operation->execute_parts = depthwise_f32_parts;
     return ERROR_NONE;

@@ -220,6 +220,36 @@ static void try_depthwise(const struct kernels *kernels, int try)
     arena_deinit(&arena);
 }
 
+/* Lines end where the last tap ends, so that a sanitizer sees what is read beyond. */
+static void try_depthwise_3x3(const struct kernels *kernels, int try)
+{
+    if (kernels->depthwise_3x3_f32 == NULL)
+        return;
+    struct arena arena;
+    arena_init(&arena, 64 << 20);
+    int pixels = between(1, 20), channels = between(1, 80), stride = between(1, 2), left = between(0, 1), right = between(0, 1);
+    int width = (pixels - 1) * stride + 3 - left - right;
+    float *out = random_floats(&arena, pixels * channels + GUARD), *untouched = arena_allocate_array(&arena, (size_t)(pixels * channels + GUARD), sizeof *out);
+    memcpy(untouched, out, (size_t)(pixels * channels + GUARD) * sizeof *out);
+    struct depthwise_3x3_f32 job = {.out = out, .weights = random_floats(&arena, 9 * channels), .bias = random_floats(&arena, channels), .pixels = pixels,
+                                    .channels = channels, .left = left, .right = right, .epilogue = random_epilogue(), .stride = stride};
+    for (int r = 0; r < 3; r++)
+        job.inputs[r] = random_floats(&arena, width * channels);
+    kernels->depthwise_3x3_f32(&job);
+    for (int i = 0; i < pixels * channels; i++) {
+        int c = i % channels;
+        double sum = (double)job.bias[c];
+        for (int tap = 0; tap < 9; tap++) {
+            int x = i / channels * stride + tap % 3 - left;
+            if (x >= 0 && x < width)
+                sum += (double)job.inputs[tap / 3][x * channels + c] * (double)job.weights[tap * channels + c];
+        }
+        CHECK_CLOSE(out[i], finish(sum, &job.epilogue), 9);
+    }
+    CHECK(memcmp(out + pixels * channels, untouched + pixels * channels, GUARD * sizeof *out) == 0);
+    arena_deinit(&arena);
+}
+
 static void each_variant(void (*attempt)(const struct kernels *kernels, int try))
 {
     for (const struct kernels *const *one = kernels_list(); *one != NULL; one++) {
@@ -249,10 +279,16 @@ static void depthwise_rows_are_what_they_are_defined_as(void)
     each_variant(try_depthwise);
 }
 
+static void depthwise_lines_of_3_x_3_taps_are_what_they_are_defined_as(void)
+{
+    each_variant(try_depthwise_3x3);
+}
+
 int main(int count, char **arguments)
 {
     return check_main(count, arguments,
                       (struct check_case[]){CASE(matrix_products_are_what_they_are_defined_as), CASE(narrow_products_are_what_they_are_defined_as),
                                              CASE(narrow_products_have_the_same_bits_wherever_they_are_cut),
-                                             CASE(depthwise_rows_are_what_they_are_defined_as), {0}});
+                                             CASE(depthwise_rows_are_what_they_are_defined_as),
+                                             CASE(depthwise_lines_of_3_x_3_taps_are_what_they_are_defined_as), {0}});
 }

@@ -6,7 +6,7 @@
  *
  * A kernel row is COLUMNS loads of weights, (PIXELS - 1) * STRIDE + COLUMNS of inputs, and PIXELS * COLUMNS multiply-adds.
  *
- * Registers: zmm0..5 sums, zmm6..10 weights, zmm11..19 inputs, zmm28..31 limits, zero, slope. rax, rdi: a row's inputs and weights;
+ * Registers: zmm0..4 sums, zmm6..10 weights, zmm11..19 inputs, zmm28..31 limits, zero, slope. rax, rdi: a row's inputs and weights;
  * rsi: out; rdx: position in inputs[], rcx: in weights and bias; r8, r9, r10, r11: 1, 3, 5, 7 taps; rbx, r15: steps of weights and out;
  * rbp, r12: the tables of rows; r13, r14: rows, row; all in bytes. */
 #if defined(__linux__) && defined(__ELF__)
@@ -235,12 +235,7 @@ depthwise_f32_\pixels\()x\columns\()x\stride\()_avx512:
     .size depthwise_f32_\pixels\()x\columns\()x\stride\()_avx512, . - depthwise_f32_\pixels\()x\columns\()x\stride\()_avx512
 .endm
 
-    .irp pixels, 1, 2, 3, 4, 5, 6
-    function \pixels, 3, 1
-    .endr
-    .irp pixels, 2, 3, 4
-    function \pixels, 3, 2
-    .endr
+    function 1, 3, 1
     .irp pixels, 1, 2, 3, 4, 5
     function \pixels, 5, 1
     .endr

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * depthwise_f32_avx512.h: the functions of depthwise_f32_avx512.S over a run of pixels. Kernels wider than five columns are left to
- * vector_f32.h's depthwise_f32, which includes this. */
+ * depthwise_f32_avx512.h: the functions of depthwise_f32_avx512.S over a run of pixels, for what depthwise_3x3_f32 does not do. Kernels wider
+ * than five columns are left to vector_f32.h's depthwise_f32, which includes this. */
 #ifndef EDDY_INFERENCE_DEPTHWISE_F32_AVX512_H
 #define EDDY_INFERENCE_DEPTHWISE_F32_AVX512_H
 
@@ -14,21 +14,17 @@ _Static_assert(offsetof(struct depthwise_f32, inputs) == 0 && offsetof(struct de
                "what depthwise_f32_avx512.S reads");
 
 typedef void depthwise_f32_pixels(const struct depthwise_f32 *job, int64_t position, float *out);
-depthwise_f32_pixels depthwise_f32_1x3x1_avx512, depthwise_f32_2x3x1_avx512, depthwise_f32_3x3x1_avx512, depthwise_f32_4x3x1_avx512,
-    depthwise_f32_5x3x1_avx512, depthwise_f32_6x3x1_avx512, depthwise_f32_2x3x2_avx512, depthwise_f32_3x3x2_avx512, depthwise_f32_4x3x2_avx512,
-    depthwise_f32_1x5x1_avx512, depthwise_f32_2x5x1_avx512, depthwise_f32_3x5x1_avx512, depthwise_f32_4x5x1_avx512, depthwise_f32_5x5x1_avx512,
-    depthwise_f32_2x5x2_avx512, depthwise_f32_3x5x2_avx512, depthwise_f32_1x2x1_avx512, depthwise_f32_1x4x1_avx512;
+depthwise_f32_pixels depthwise_f32_1x5x1_avx512, depthwise_f32_2x5x1_avx512, depthwise_f32_3x5x1_avx512, depthwise_f32_4x5x1_avx512,
+    depthwise_f32_5x5x1_avx512, depthwise_f32_2x5x2_avx512, depthwise_f32_3x5x2_avx512, depthwise_f32_1x2x1_avx512, depthwise_f32_1x3x1_avx512,
+    depthwise_f32_1x4x1_avx512;
 
 /* False: not for this shape; nothing was done. */
 static bool depthwise_f32_avx512(const struct depthwise_f32 *job)
 {
     static const struct {
         int64_t columns, stride, most; /* stride 0: any; most: pixels at once */
-        depthwise_f32_pixels *by_pixels[6];
+        depthwise_f32_pixels *by_pixels[5];
     } shapes[] = {
-        {3, 1, 6, {depthwise_f32_1x3x1_avx512, depthwise_f32_2x3x1_avx512, depthwise_f32_3x3x1_avx512, depthwise_f32_4x3x1_avx512,
-                   depthwise_f32_5x3x1_avx512, depthwise_f32_6x3x1_avx512}},
-        {3, 2, 4, {depthwise_f32_1x3x1_avx512, depthwise_f32_2x3x2_avx512, depthwise_f32_3x3x2_avx512, depthwise_f32_4x3x2_avx512}},
         {5, 1, 5, {depthwise_f32_1x5x1_avx512, depthwise_f32_2x5x1_avx512, depthwise_f32_3x5x1_avx512, depthwise_f32_4x5x1_avx512,
                    depthwise_f32_5x5x1_avx512}},
         {5, 2, 3, {depthwise_f32_1x5x1_avx512, depthwise_f32_2x5x2_avx512, depthwise_f32_3x5x2_avx512}},
