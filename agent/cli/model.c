@@ -21,7 +21,7 @@ static const char usage[] =
     "       eddy model test MODEL DIR... [--atol A] [--rtol R] [--json]\n"
     "       eddy model operators [--json]\n"
     "inspect: inputs, outputs and the graph as it runs; --graph: also as it was loaded and after each pass (EDDY_PASSES=NAME,... leaves\n"
-    "passes out: layout, batch-norm, quantize, activation, shuffle, residual, winograd, concat, bands, all). run: NumPy arrays in and out.\n"
+    "passes out: layout, batch-norm, quantize, activation, reuse, shuffle, residual, winograd, concat, bands, all). run: NumPy arrays in and out.\n"
     "test: DIR holds input_N.pb and output_N.pb (ONNX TensorProto); one JSON line a DIR. Inputs that decide a shape are given when the\n"
     "model is opened. operators: the ONNX operators that load.\n\n"
     "      --atol A, --rtol R   tolerance (default 1e-4 and 1e-3)\n"

@@ -10,8 +10,8 @@ static const struct {
     pass_function *run;
 } passes[] = {
     {"layout", pass_layout}, {"batch-norm", pass_batch_norm}, {"quantize", pass_quantize}, {"activation", pass_activation},
-    {"fold", pass_fold}, {"shuffle", pass_shuffle}, {"residual", pass_residual}, {"winograd", pass_winograd},
-    {"concat", pass_concat}, {"bands", pass_bands},
+    {"fold", pass_fold}, {"reuse", pass_reuse}, {"shuffle", pass_shuffle}, {"residual", pass_residual},
+    {"winograd", pass_winograd}, {"concat", pass_concat}, {"bands", pass_bands},
 };
 
 enum { PASSES = sizeof passes / sizeof passes[0] };
@@ -32,8 +32,8 @@ static enum error_code read_skipped(const char *list, bool skipped[PASSES], stru
                 known = skipped[i] = true;
         }
         if (!known)
-            return error_set(error, ERROR_INPUT, "EDDY_PASSES leaves out \"%.*s\", which is no pass: layout, batch-norm, quantize, activation, shuffle, "
-                                                 "residual, winograd, concat, bands or all", (int)(length < 40 ? length : 40), at);
+            return error_set(error, ERROR_INPUT, "EDDY_PASSES leaves out \"%.*s\", which is no pass: layout, batch-norm, quantize, activation, reuse, "
+                                                 "shuffle, residual, winograd, concat, bands or all", (int)(length < 40 ? length : 40), at);
         at += length + (at[length] == ',');
     }
     return ERROR_NONE;

@@ -6,6 +6,7 @@
  *   batch-norm    folds batch normalisation into the convolution or fully connected layer before it
  *   quantize      dequantise -> operator -> quantise becomes the operator on integers
  *   activation    Relu, Clip, LeakyRelu become the end of the layer before them
+ *   reuse         slices that take a concat's input back out are that input; what was computed just before is not computed again
  *   shuffle       concat, channel shuffle and split of floats become one pass over memory
  *   residual      what is added to a float layer's result becomes an input of the layer
  *   winograd      float 3x3 convolutions that are faster by minimal filtering are marked for it
@@ -26,6 +27,7 @@ MUST_CHECK enum error_code passes_run(struct graph *graph, const char *skip, FIL
 MUST_CHECK enum error_code inputs_channels_last(struct graph *graph, struct error *error);
 
 typedef enum error_code pass_function(struct graph *graph, struct error *error);
-pass_function pass_layout, pass_batch_norm, pass_quantize, pass_activation, pass_shuffle, pass_residual, pass_winograd, pass_concat, pass_bands, pass_fold;
+pass_function pass_layout, pass_batch_norm, pass_quantize, pass_activation, pass_reuse, pass_shuffle, pass_residual, pass_winograd, pass_concat, pass_bands,
+    pass_fold;
 
 #endif

@@ -269,6 +269,29 @@ static void convolutions_write_to_where_a_concat_would_copy_their_results(void)
     }
 }
 
+/* As exporters write boxes: corners from centres and sizes that were just put together. Slices beside an input's edge stay. */
+static void what_a_concat_has_put_together_is_not_taken_apart_again(void)
+{
+    static const char text[] =
+        "(float[1,2,2] c, float[1,2,2] s) => (float[1,2,4] y, float[1,2,1] z)"
+        "<float two = {2}, float again = {2}, int64[1] none = {0}, int64[1] half = {2}, int64[1] all = {4}, int64[1] last = {2}, int64[1] one = {1}>"
+        "{ b = Concat<axis = 2>(c, s)"
+        "  c1 = Slice(b, none, half, last) s1 = Slice(b, half, all, last) h1 = Div(s1, two) low = Sub(c1, h1)"
+        "  c2 = Slice(b, none, half, last) s2 = Slice(b, half, all, last) h2 = Div(s2, again) high = Add(c2, h2)"
+        "  y = Concat<axis = 2>(low, high) z = Slice(b, one, half, last) }";
+    static const char *const kinds[] = {"Slice", "Div", "Concat"};
+    static const int with[] = {1, 1, 2}, without[] = {5, 2, 2};
+    char *trace = trace_of(text, NULL), *left_out = trace_of(text, "reuse");
+    for (int i = 0; i < 3; i++) {
+        CHECK_INTEGER(count_last(trace, kinds[i]), with[i]);
+        CHECK_INTEGER(count_last(left_out, kinds[i]), without[i]);
+    }
+    free(trace);
+    free(left_out);
+    struct numbers y = NUMBERS(-0.5, 0, 2.5, 4, 1, 1, 7, 9), z = NUMBERS(2, 5);
+    run_text(text, (const struct numbers[]){NUMBERS(1, 2, 4, 5), NUMBERS(3, 4, 6, 8)}, (const struct numbers[]){y, z});
+}
+
 static void a_name_that_is_no_pass_is_refused(void)
 {
     struct error error = {0};
@@ -294,5 +317,6 @@ int main(int count, char **arguments)
                                             CASE(quantised_layers_are_found_between_their_scales), CASE(results_are_the_same_with_and_without),
                                             CASE(images_may_be_given_channels_last), CASE(inputs_that_are_read_as_they_are_stay_so),
                                             CASE(convolutions_write_to_where_a_concat_would_copy_their_results),
+                                            CASE(what_a_concat_has_put_together_is_not_taken_apart_again),
                                             CASE(a_name_that_is_no_pass_is_refused), {0}});
 }
