@@ -144,7 +144,9 @@ struct kernels {
     /* to[c] = the largest of, or the sum over, inputs[0 .. count - 1][c]; then times `factor` and clamped. */
     void (*max_f32)(int64_t count, int64_t channels, const float *const *inputs, float low, float high, float *to);
     void (*sum_f32)(int64_t count, int64_t channels, const float *const *inputs, float factor, float low, float high, float *to);
-    void (*sigmoid_f32)(int64_t count, const float *from, float *to); /* to may be from */
+    /* to may be from. Vectors compute exp within 2 units in the last place, but 0 for what would be less than a normal number. */
+    void (*sigmoid_f32)(int64_t count, const float *from, float *to);
+    void (*exp_f32)(int64_t count, const float *from, float *to);
     /* to[i] = clamp(a[i] + b[i]). to may be a or b. */
     void (*add_f32)(int64_t count, const float *a, const float *b, float low, float high, float *to);
 };

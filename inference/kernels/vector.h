@@ -27,7 +27,7 @@
 #define KERNELS_TABLE(its_name, its_bytes) { \
     .name = its_name, .rows = VECTOR_ROWS, .panel_columns = PANEL, .bytes = its_bytes, .gemm_f32 = GEMM_F32, NARROW_F32 .depthwise_f32 = depthwise_f32, \
     DEPTHWISE_3X3_F32 .winograd_input = winograd_input, .winograd_output = winograd_output, .interleave_f32 = interleave_f32, \
-    .max_f32 = max_f32, .sum_f32 = sum_f32, .add_f32 = add_f32, .sigmoid_f32 = sigmoid_f32, \
+    .max_f32 = max_f32, .sum_f32 = sum_f32, .add_f32 = add_f32, .sigmoid_f32 = sigmoid_f32, .exp_f32 = exp_f32, \
 }
 
 const struct kernels KERNELS_SYMBOL = KERNELS_TABLE(KERNELS_NAME, &BYTE_KERNELS);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vector_elements.h: pools and sums, element by element. */
+ * vector_elements.h: pools, sums and functions, element by element. */
+#include <math.h>
 
 INLINE floats limit(floats x, float low, float high)
 {
@@ -50,11 +51,11 @@ static void add_f32(int64_t count, const float *a, const float *b, float low, fl
         store_part(to + i, limit(load_part(a + i, count - i) + load_part(b + i, count - i), low, high), count - i);
 }
 
-/* Two to the power n times a polynomial: approximate.h's exp, a vector at a time. */
-INLINE floats exp_vector(floats x)
+/* Two to the power n times a polynomial: approximate.h's exp, a vector at a time, of what lies in [low, high]: [-87.3365, 88.7228] or less. */
+INLINE floats exp_vector(floats x, float low, float high)
 {
     const floats magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to whole numbers */
-    x = limit(x, -87.0f, 88.0f);
+    x = limit(x, low, high);
     floats shifted = x * 1.44269504088896341f + magic, n = shifted - magic, r = x - n * 0.693359375f - n * -2.12194440e-4f;
     floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
     p = p * r + 8.3334519073e-3f;
@@ -65,14 +66,28 @@ INLINE floats exp_vector(floats x)
     return (floats)((lanes)p + (((lanes)shifted - (lanes)magic) << 23));
 }
 
-static void sigmoid_f32(int64_t count, const float *from, float *to)
+INLINE floats sigmoid_vector(floats x)
 {
-    for (int64_t i = 0; i < count; i += VECTOR_FLOATS) {
-        int64_t used = count - i < VECTOR_FLOATS ? count - i : VECTOR_FLOATS;
-        floats x = used == VECTOR_FLOATS ? load(from + i) : load_part(from + i, used), y = 1.0f / (1.0f + exp_vector(-x));
-        if (used == VECTOR_FLOATS)
-            store(to + i, y);
-        else
-            store_part(to + i, y, used);
-    }
+    return 1.0f / (1.0f + exp_vector(-x, -87.0f, 88.0f));
 }
+
+/* Of all numbers: zero where it would be less than a normal number. */
+INLINE floats exp_all(floats x)
+{
+    const float low = -87.3365f, high = 88.7228f;
+    floats y = choose(x < low, splat(0), exp_vector(x, low, high));
+    return choose(x > high, splat(INFINITY), y);
+}
+
+#define DEFINE_EACH(name, vector)                                                                                                \
+    static void name(int64_t count, const float *from, float *to)                                                                \
+    {                                                                                                                            \
+        for (int64_t i = 0; i < count; i += VECTOR_FLOATS) {                                                                     \
+            if (count - i >= VECTOR_FLOATS)                                                                                      \
+                store(to + i, vector(load(from + i)));                                                                           \
+            else                                                                                                                 \
+                store_part(to + i, vector(load_part(from + i, count - i)), count - i);                                           \
+        }                                                                                                                        \
+    }
+DEFINE_EACH(sigmoid_f32, sigmoid_vector)
+DEFINE_EACH(exp_f32, exp_all)

@@ -108,14 +108,14 @@ static void execute_f32(const struct operation *operation, void *const *data, vo
 }
 
 /* Parts of PART_ELEMENTS. */
-static void sigmoid_parts(const struct operation *operation, void *const *data, void *scratch, int64_t first, int64_t last)
+static void kernel_parts(const struct operation *operation, void *const *data, void *scratch, int64_t first, int64_t last)
 {
     const float *in = operation_input_data(operation, data, 0);
     float *out = operation_output_data(operation, data, 0);
     int64_t count = shape_elements(&operation_output(operation, 0)->shape), begin = first * PART_ELEMENTS;
     int64_t end = last * PART_ELEMENTS < count ? last * PART_ELEMENTS : count;
     (void)scratch;
-    operation->kernels->sigmoid_f32(end - begin, in + begin, out + begin);
+    (operation->node->kind == OPERATOR_EXP ? operation->kernels->exp_f32 : operation->kernels->sigmoid_f32)(end - begin, in + begin, out + begin);
 }
 
 static void execute_table(const struct operation *operation, void *const *data, void *scratch)
@@ -211,8 +211,8 @@ enum error_code unary_prepare(struct operation *operation, struct arena *arena, 
     } else if ((node->kind == OPERATOR_IS_NAN || node->kind == OPERATOR_IS_INF) && in->dtype == DTYPE_F32) {
         operation->execute = execute_test;
         operation->in_place = false;
-    } else if (node->kind == OPERATOR_SIGMOID && in->dtype == DTYPE_F32) {
-        operation->execute_parts = sigmoid_parts;
+    } else if ((node->kind == OPERATOR_SIGMOID || node->kind == OPERATOR_EXP) && in->dtype == DTYPE_F32) {
+        operation->execute_parts = kernel_parts;
         operation->parts = (shape_elements(&out->shape) + PART_ELEMENTS - 1) / PART_ELEMENTS;
     } else if (unary->function != NULL && in->dtype == DTYPE_F32) {
         operation->execute = execute_f32;

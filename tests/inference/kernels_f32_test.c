@@ -250,6 +250,28 @@ static void try_depthwise_3x3(const struct kernels *kernels, int try)
     arena_deinit(&arena);
 }
 
+/* Within two units in the last place where the result is a normal number; below it may be zero. */
+static void try_exp(const struct kernels *kernels, int try)
+{
+    static const float ends[] = {0, -0.0f, 88.72f, 88.7228f, 88.73f, -87.3f, -87.3365f, -87.34f, -104, 1e30f, -1e30f, INFINITY, -INFINITY, NAN};
+    enum { ENDS = sizeof ends / sizeof ends[0], MOST = 100 };
+    float in[MOST], out[MOST + 1];
+    int count = try == 0 ? ENDS : between(1, MOST);
+    for (int i = 0; i < count; i++)
+        in[i] = try == 0 ? ends[i] : real() * (float)(try % 90);
+    out[count] = 7;
+    kernels->exp_f32(count, in, out);
+    CHECK(out[count] == 7);
+    for (int i = 0; i < count; i++) {
+        double expected = exp((double)in[i]), off = fabs((double)out[i] - expected);
+        double most = fmax((double)FLT_MIN, 2 * (double)FLT_EPSILON * expected);
+        bool fits = isnan(in[i]) ? isnan(out[i]) : expected > (double)FLT_MAX ? isinf(out[i]) : off <= most;
+        if (!fits)
+            printf("%s, try %d: exp(%.9g) = %.9g, expected %.9g\n", kernels->name, try, (double)in[i], (double)out[i], expected);
+        CHECK(fits);
+    }
+}
+
 static void each_variant(void (*attempt)(const struct kernels *kernels, int try))
 {
     for (const struct kernels *const *one = kernels_list(); *one != NULL; one++) {
@@ -284,11 +306,17 @@ static void depthwise_lines_of_3_x_3_taps_are_what_they_are_defined_as(void)
     each_variant(try_depthwise_3x3);
 }
 
+static void exponentials_stay_within_two_units_in_the_last_place(void)
+{
+    each_variant(try_exp);
+}
+
 int main(int count, char **arguments)
 {
     return check_main(count, arguments,
                       (struct check_case[]){CASE(matrix_products_are_what_they_are_defined_as), CASE(narrow_products_are_what_they_are_defined_as),
                                              CASE(narrow_products_have_the_same_bits_wherever_they_are_cut),
                                              CASE(depthwise_rows_are_what_they_are_defined_as),
-                                             CASE(depthwise_lines_of_3_x_3_taps_are_what_they_are_defined_as), {0}});
+                                             CASE(depthwise_lines_of_3_x_3_taps_are_what_they_are_defined_as),
+                                             CASE(exponentials_stay_within_two_units_in_the_last_place), {0}});
 }

@@ -120,8 +120,14 @@ static void sigmoid_f32(int64_t count, const float *from, float *to)
         to[i] = 1 / (1 + expf(-from[i]));
 }
 
+static void exp_f32(int64_t count, const float *from, float *to)
+{
+    for (int64_t i = 0; i < count; i++)
+        to[i] = expf(from[i]);
+}
+
 const struct kernels kernels_scalar = {
     .name = "scalar", .rows = ROWS, .panel_columns = COLUMNS, .bytes = &byte_kernels_scalar, .gemm_f32 = gemm_f32, .depthwise_f32 = depthwise_f32,
     .winograd_input = winograd_input, .winograd_output = winograd_output, .interleave_f32 = interleave_f32,
-    .max_f32 = max_f32, .sum_f32 = sum_f32, .add_f32 = add_f32, .sigmoid_f32 = sigmoid_f32,
+    .max_f32 = max_f32, .sum_f32 = sum_f32, .add_f32 = add_f32, .sigmoid_f32 = sigmoid_f32, .exp_f32 = exp_f32,
 };
