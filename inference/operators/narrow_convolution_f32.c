@@ -3,8 +3,8 @@
  * Float convolutions with few results, whose pixels lie at a fixed distance from each other: narrow_f32 goes along a line of the image, or, where
  * the kernel is one pixel, along all pixels of a part. 17 to 24 results are one panel of 16 and one of what is left.
  *
- * Padding would disturb the distances: padded images are read from copies of the lines under the kernel, which stay in the first cache. A tap
- * then is a whole kernel row, or a pixel of a dilated one. */
+ * Padding would disturb the distances: padded images are read from copies of the lines under the kernel, which stay in the first cache, or, where
+ * lines are long, from copies of what lies under their ends alone. A tap then is a whole kernel row, or a pixel of a dilated one. */
 #include "inference/operators/convolution_f32.h"
 
 #include "inference/kernels/panels_f32.h"
@@ -31,6 +31,8 @@ struct narrow_convolution {
     bool direct;                        /* 1x1, stride 1, no padding: all pixels are one line */
     int64_t slots;                      /* copied lines, one of zeros behind them; 0: lines are read where they are */
     int64_t slot_floats;
+    int32_t ends[2];                    /* of a line of results: so many pixels at its left and right are read from copies, the others where they
+                                         * are; 0, 0: whole lines are copied */
     int32_t taps_across;                /* of a kernel row */
     int64_t units, blocks;              /* of an image: lines, or tiles of pixels; parts */
 };
@@ -57,36 +59,53 @@ static bool is_direct(const struct spatial *s)
     return s->kernel[0] == 1 && s->kernel[1] == 1 && s->stride[0] == 1 && s->stride[1] == 1 && !has_padding(s);
 }
 
-static const float *copied_line(const struct narrow_convolution *layer, const struct lines *lines, const float *image, int64_t y)
+/* `floats` of a line from that column on, zeros where it has none. */
+static void copy_columns(const struct narrow_convolution *layer, const float *line, int64_t column, int64_t floats, float *copy)
 {
-    int64_t slot = y % layer->slots, left = (int64_t)layer->spatial.pad[1] * layer->channels, line = (int64_t)layer->width * layer->channels;
-    float *copy = lines->copies + slot * layer->slot_floats;
-    if (lines->held[slot] == y)
-        return copy;
-    left = left < layer->slot_floats ? left : layer->slot_floats; /* padding may be wider than what is looked at */
-    int64_t count = layer->slot_floats - left < line ? layer->slot_floats - left : line;
+    int64_t from = column * layer->channels, left = from < 0 ? -from : 0, end = (int64_t)layer->width * layer->channels - from;
+    left = left < floats ? left : floats; /* padding may be wider than what is looked at */
+    end = end < left ? left : end < floats ? end : floats;
     memset(copy, 0, (size_t)left * sizeof *copy);
-    memcpy(copy + left, image + y * line, (size_t)count * sizeof *copy);
-    memset(copy + left + count, 0, (size_t)(layer->slot_floats - left - count) * sizeof *copy);
+    memcpy(copy + left, line + from + left, (size_t)(end - left) * sizeof *copy);
+    memset(copy + end, 0, (size_t)(floats - end) * sizeof *copy);
+}
+
+/* Floats of what lies under so many result pixels of a line. */
+static int64_t window_floats(const struct spatial *s, int32_t channels, int64_t pixels)
+{
+    return ((pixels - 1) * s->stride[1] + (int64_t)(s->kernel[1] - 1) * s->dilation[1] + 1) * channels;
+}
+
+/* Input line y from that column on, for so many result pixels. */
+static const float *copied_line(const struct narrow_convolution *layer, const struct lines *lines, const float *image, int64_t y, int64_t column,
+                                int64_t pixels)
+{
+    int64_t slot = y % layer->slots;
+    float *copy = lines->copies + slot * layer->slot_floats;
+    bool whole = layer->ends[0] + layer->ends[1] == 0;
+    if (whole && lines->held[slot] == y)
+        return copy;
+    copy_columns(layer, image + y * layer->width * layer->channels, column, window_floats(&layer->spatial, layer->channels, pixels), copy);
     lines->held[slot] = y;
     return copy;
 }
 
-/* Where result line `y` is read, and the taps' distances from there. */
-static const float *point_line(const struct narrow_convolution *layer, const struct lines *lines, const float *image, int64_t y)
+/* Where result pixels [x, x + pixels) of line y are read, and the taps' distances from there. copied: not where they are. */
+static const float *point_line(const struct narrow_convolution *layer, const struct lines *lines, const float *image, int64_t y, int64_t x, int64_t pixels,
+                               bool copied)
 {
     const struct spatial *s = &layer->spatial;
-    int64_t *distance = lines->distances;
-    const float *origin = layer->slots > 0 ? lines->copies : image;
+    int64_t *distance = lines->distances, column = x * s->stride[1] - s->pad[1];
+    const float *origin = copied ? lines->copies : image;
     for (int32_t ky = 0; ky < s->kernel[0]; ky++) {
         int64_t at = y * s->stride[0] - s->pad[0] + (int64_t)ky * s->dilation[0];
         const float *line;
-        if (layer->slots == 0)
-            line = image + at * layer->width * layer->channels;
-        else if (at < 0 || at >= layer->height)
+        if (at < 0 || at >= layer->height)
             line = lines->copies + layer->slots * layer->slot_floats;
+        else if (copied)
+            line = copied_line(layer, lines, image, at, column, pixels);
         else
-            line = copied_line(layer, lines, image, at);
+            line = image + (at * layer->width + column) * layer->channels;
         for (int32_t kx = 0; kx < layer->taps_across; kx++)
             *distance++ = (line - origin + (int64_t)kx * s->dilation[1] * layer->channels) * (int64_t)sizeof(float);
     }
@@ -121,8 +140,15 @@ static void run_block(const struct narrow_convolution *layer, const struct lines
         run_rows(layer, lines, image, image->input + first * layer->channels, first, end - first);
         return;
     }
-    for (int64_t y = first; y < last; y++)
-        run_rows(layer, lines, image, point_line(layer, lines, image->input, y), y * layer->out_width, layer->out_width);
+    for (int64_t y = first; y < last; y++) {
+        for (int64_t x = 0, count; x < layer->out_width; x += count) {
+            int64_t right = layer->out_width - layer->ends[1];
+            bool middle = x >= layer->ends[0] && x < right;
+            count = x < layer->ends[0] ? layer->ends[0] : middle ? right - x : layer->out_width - x;
+            bool copied = layer->slots > 0 && (!middle || layer->ends[0] + layer->ends[1] == 0);
+            run_rows(layer, lines, image, point_line(layer, lines, image->input, y, x, count, copied), y * layer->out_width + x, count);
+        }
+    }
 }
 
 /* Parts lie in the order image, block. */
@@ -201,15 +227,27 @@ static void choose_blocks(struct operation *operation, struct narrow_convolution
         operation->pixels_before = narrow_pixels;
 }
 
-/* Floats of what lies under a line of results; lines under the kernel. */
-static int64_t line_floats(const struct spatial *s, const int32_t *in, const int32_t *out)
-{
-    return ((int64_t)(out[2] - 1) * s->stride[1] + (int64_t)(s->kernel[1] - 1) * s->dilation[1] + 1) * in[3];
-}
-
+/* Lines under the kernel. */
 static int64_t kernel_lines(const struct spatial *s)
 {
     return (int64_t)(s->kernel[0] - 1) * s->dilation[0] + 1;
+}
+
+/* Copies of the ends of lines, where that is less to copy than lines as a whole and leaves enough in between. */
+static void choose_ends(struct narrow_convolution *layer)
+{
+    const struct spatial *s = &layer->spatial;
+    int64_t width = layer->out_width, last = (int64_t)layer->width - 1 - (int64_t)(s->kernel[1] - 1) * s->dilation[1] + s->pad[1];
+    int64_t outside[2] = {(s->pad[1] + s->stride[1] - 1) / s->stride[1], last < 0 ? width : width - 1 - last / s->stride[1]}, copied = 0, pixels = 0;
+    for (int i = 0; i < 2; i++) {
+        outside[i] = outside[i] <= 0 ? 0 : outside[i] < NARROW_ROWS_MIN ? NARROW_ROWS_MIN : outside[i];
+        copied += outside[i] > 0 ? window_floats(s, layer->channels, outside[i]) * s->kernel[0] : 0;
+        pixels += outside[i];
+    }
+    if (pixels > 0 && pixels + NARROW_ROWS_MIN <= width && copied < window_floats(s, layer->channels, width) * s->stride[0]) {
+        layer->ends[0] = (int32_t)outside[0];
+        layer->ends[1] = (int32_t)outside[1];
+    }
 }
 
 bool narrow_convolution_fits(const struct operation *operation)
@@ -218,7 +256,7 @@ bool narrow_convolution_fits(const struct operation *operation)
     const int32_t *in = operation_input(operation, 0)->shape.dims, *out = operation_output(operation, 0)->shape.dims;
     int32_t width = operation->kernels->narrow_columns;
     int64_t rows = is_direct(s) ? (int64_t)out[1] * out[2] : out[2];
-    bool small = !has_padding(s) || line_floats(s, in, out) <= COPIES_MAX / (kernel_lines(s) + 1);
+    bool small = !has_padding(s) || window_floats(s, in[3], out[2]) <= COPIES_MAX / (kernel_lines(s) + 1);
     return out[3] <= width + width / 2 && s->groups == 1 && rows >= NARROW_ROWS_MIN && small;
 }
 
@@ -236,7 +274,8 @@ enum error_code narrow_convolution_prepare(struct operation *operation, struct a
     layer->taps_across = s->dilation[1] == 1 ? 1 : s->kernel[1];
     if (has_padding(s)) {
         layer->slots = kernel_lines(s);
-        layer->slot_floats = line_floats(s, in, out);
+        layer->slot_floats = window_floats(s, in[3], out[2]);
+        choose_ends(layer);
     }
     for (int32_t first = 0; first < out[3]; first += width) {
         struct narrow_f32 *panel = &layer->panels[layer->panel_count++];
