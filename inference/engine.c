@@ -366,8 +366,11 @@ static void do_parts(void *context, int64_t first, int64_t last, int participant
 
 static void execute_shared(struct run *run, const struct operation *operation, bool timed)
 {
-    for (int i = 0; operation->chained > 0 && i < threads_count(run->threads); i++)
-        bands_begin(scratch_of(run, i), timed);
+    for (int i = 0; i < threads_count(run->threads); i++) {
+        operation_begin(operation, scratch_of(run, i));
+        if (operation->chained > 0)
+            bands_begin(scratch_of(run, i), timed);
+    }
     threads_run(run->threads, do_parts, &(struct parts){operation, run}, operation->parts);
 }
 

@@ -18,6 +18,7 @@ enum {
     WEIGHTS_RESIDENT_MAX = 384 << 10, /* bytes that stay in the second-level cache beside a tile's inputs and results */
     BLOCK_INPUT_MAX = 256 << 10,      /* bytes of input of a block of tiles, where weights are larger */
     PARTS_WANTED = 16,                /* enough for threads to end at about the same time */
+    SHORTEST_TILE = 6,                /* rows: fewer would wait for weights */
     PART_MACS_MIN = 200000,           /* about 2 us: sharing less costs more than it brings */
 };
 
@@ -182,19 +183,23 @@ static void choose_blocks(struct operation *operation, struct convolution_f32 *l
     if (layer->batch * layer->pixels == 0) /* an empty batch: no parts */
         return;
     layer->tiles = divide_up(layer->pixels, rows);
-    layer->tile_rows = layer->pixels / layer->tiles;
-    layer->longer_tiles = layer->pixels % layer->tiles;
     layer->panels_first = weight_bytes > WEIGHTS_RESIDENT_MAX && layer->tiles > 1;
     int64_t others = layer->batch * layer->group_count, blocks = divide_up(PARTS_WANTED, others);
     int64_t image_bytes = (int64_t)layer->height * layer->width * layer->group_depth * (int64_t)sizeof(float);
-    if (layer->panels_first)
+    if (layer->panels_first) {
         blocks = divide_up(image_bytes, BLOCK_INPUT_MAX);
+        blocks += blocks > 1 ? blocks % 2 : 0;
+    }
     int64_t parts_max = (int64_t)(operation->macs / (uint64_t)others) / PART_MACS_MIN; /* of an image and group */
     parts_max = parts_max < 1 ? 1 : parts_max;
     if (blocks > parts_max && !layer->panels_first)
         blocks = parts_max;
     if (!layer->panels_first)
         blocks = parts_for_bands(blocks, layer->pixels * layer->out_channels * (int64_t)sizeof(float));
+    if (layer->panels_first && divide_up(layer->tiles, blocks) * blocks * SHORTEST_TILE <= layer->pixels)
+        layer->tiles = divide_up(layer->tiles, blocks) * blocks; /* blocks of the same size */
+    layer->tile_rows = layer->pixels / layer->tiles;
+    layer->longer_tiles = layer->pixels % layer->tiles;
     layer->block_tiles = divide_up(layer->tiles, blocks);
     layer->blocks = divide_up(layer->tiles, layer->block_tiles);
     int64_t panel_blocks = divide_up(PARTS_WANTED, others * layer->blocks);

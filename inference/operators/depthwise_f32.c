@@ -200,6 +200,8 @@ static void choose_parts(struct operation *operation, struct depthwise_f32_layer
     parts = parts < 1 ? 1 : parts > PARTS_WANTED ? PARTS_WANTED : parts;
     parts = parts_for_bands(parts, (int64_t)layer->out_height * layer->out_width * layer->channels * (int64_t)sizeof(float));
     layer->part_rows = (int32_t)((layer->out_height + parts - 1) / parts);
+    while (parts > 1 && layer->part_rows > 1 && (layer->out_height + layer->part_rows - 1) / layer->part_rows % 2 != 0)
+        layer->part_rows--; /* as many parts for each of two threads */
     layer->image_parts = (layer->out_height + layer->part_rows - 1) / layer->part_rows;
     operation->parts = layer->batch * layer->image_parts;
     if (layer->batch == 1)

@@ -32,13 +32,22 @@ struct operation {
     const struct kernels *kernels;
     const void *prepared;   /* the operator's own: packed weights, tables, resolved sizes; in the arena */
     size_t scratch_bytes;
+    bool scratch_kept;      /* parts remember in an i64 at the scratch's begin what it holds for others; 0 when an execution begins */
     int weights_packed;     /* inputs 1 .. this are in `prepared`, in another form: their own data is not looked at any more */
     bool in_place;          /* output 0 may take the place of input 0 (same size, elementwise or a view) */
     uint64_t macs;
 };
 
+/* Before each execution, for the scratch of each thread that may take part. */
+static inline void operation_begin(const struct operation *operation, void *scratch)
+{
+    if (operation->scratch_kept)
+        *(int64_t *)scratch = 0;
+}
+
 static inline void operation_execute(const struct operation *operation, void *const *data, void *scratch)
 {
+    operation_begin(operation, scratch);
     if (operation->execute_parts != NULL)
         operation->execute_parts(operation, data, scratch, 0, operation->parts);
     else

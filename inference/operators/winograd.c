@@ -14,10 +14,9 @@
 #include <string.h>
 
 enum {
-    BLOCK_BYTES_MAX = 384 << 10, /* of transformed input: stays in the second-level cache */
+    BLOCK_BYTES_MAX = 512 << 10, /* of transformed input: stays in the second-level cache */
     BLOCK_TILES_MAX = 48,
-    PARTS_WANTED = 8,
-    PANEL_BLOCKS_MAX = 4,        /* each transforms the input again */
+    PARTS_WANTED = 12,
     PART_MACS_MIN = 500000,
 };
 
@@ -28,7 +27,7 @@ struct winograd {
     int tile, window;            /* m; n * n */
     int32_t height, width, out_height, out_width, pad_top, pad_left;
     int64_t channels, columns, out_pitch, panel_count, panel_columns, tiles_across, tiles; /* tiles: of an image */
-    int64_t block_tiles, blocks, block_panels, panel_blocks;
+    int64_t block_tiles, blocks, panel_blocks;
     size_t input_floats, product_floats; /* of scratch */
 };
 
@@ -78,19 +77,18 @@ static void multiply(const struct operation *operation, const struct winograd *l
 }
 
 static void run_block(const struct operation *operation, const struct winograd *layer, const float *image, const float *residual, float *result,
-                      float *scratch, int64_t block, int64_t panel_block)
+                      float *scratch, bool transformed, int64_t block, int64_t first_panel, int64_t last_panel)
 {
     const float *inputs[WINOGRAD_WINDOW_MAX * WINOGRAD_WINDOW_MAX];
     float *outputs[WINOGRAD_TILE_MAX * WINOGRAD_TILE_MAX], *residuals[WINOGRAD_TILE_MAX * WINOGRAD_TILE_MAX];
     float *windows = scratch, *products = windows + layer->input_floats, *spare = products + layer->product_floats;
     int64_t first = layer->tiles * block / layer->blocks, tiles = layer->tiles * (block + 1) / layer->blocks - first;
-    for (int64_t t = 0; t < tiles; t++) {
+    for (int64_t t = 0; t < tiles && !transformed; t++) {
         point_window(layer, image, first + t, inputs);
         operation->kernels->winograd_input(&(struct winograd_input){.tile = layer->tile, .channels = layer->channels, .inputs = inputs,
                                                                     .out = windows + t * layer->channels, .out_stride = tiles * layer->channels});
     }
-    int64_t last_panel = (panel_block + 1) * layer->block_panels < layer->panel_count ? (panel_block + 1) * layer->block_panels : layer->panel_count;
-    for (int64_t panel = panel_block * layer->block_panels; panel < last_panel; panel++) {
+    for (int64_t panel = first_panel; panel < last_panel; panel++) {
         int64_t column = panel * layer->panel_columns;
         multiply(operation, layer, panel, windows, tiles, products);
         struct winograd_output output = {.tile = layer->tile, .bias = layer->bias + column, .in_stride = tiles * layer->panel_columns, .outputs = outputs,
@@ -106,18 +104,23 @@ static void run_block(const struct operation *operation, const struct winograd *
     }
 }
 
-/* Parts lie in the order image, block of tiles, block of panels. */
+/* Parts lie in the order image, block of tiles, block of panels. The transformed tiles of the block that was last are still there. */
 static void winograd_parts(const struct operation *operation, void *const *data, void *scratch, int64_t first, int64_t last)
 {
     const struct winograd *layer = operation->prepared;
     const float *input = operation_input_data(operation, data, 0);
     const float *residual = operation->node->input_count > 3 ? operation_input_data(operation, data, 3) : NULL;
     float *output = operation_output_data(operation, data, 0);
-    for (int64_t part = first; part < last; part++) {
-        int64_t image = part / (layer->blocks * layer->panel_blocks);
+    int64_t *kept = scratch; /* the block's number from 1 on */
+    for (int64_t part = first, next; part < last; part = next) {
+        int64_t block = part / layer->panel_blocks, image = block / layer->blocks, panel_block = part % layer->panel_blocks;
+        next = (block + 1) * layer->panel_blocks < last ? (block + 1) * layer->panel_blocks : last;
         int64_t out_at = image * layer->out_height * layer->out_width * layer->out_pitch;
         run_block(operation, layer, input + image * layer->height * layer->width * layer->channels, residual != NULL ? residual + out_at : NULL,
-                  output + out_at, scratch, part / layer->panel_blocks % layer->blocks, part % layer->panel_blocks);
+                  output + out_at, (float *)(void *)((char *)scratch + ARENA_ALIGNMENT), *kept == block + 1, block % layer->blocks,
+                  layer->panel_count * panel_block / layer->panel_blocks,
+                  layer->panel_count * (panel_block + next - part) / layer->panel_blocks);
+        *kept = block + 1;
     }
 }
 
@@ -161,17 +164,17 @@ static void choose_blocks(struct operation *operation, struct winograd *layer, i
         return;
     int64_t parts_max = (int64_t)operation->macs / batch / PART_MACS_MIN;
     layer->blocks = (layer->tiles + fitting - 1) / fitting;
-    int64_t panel_blocks = layer->blocks * batch < PARTS_WANTED ? PARTS_WANTED / (layer->blocks * batch) : 1;
-    panel_blocks = panel_blocks * layer->blocks > parts_max ? parts_max / layer->blocks : panel_blocks;
-    panel_blocks = panel_blocks > PANEL_BLOCKS_MAX ? PANEL_BLOCKS_MAX : panel_blocks;
-    panel_blocks = panel_blocks < 1 ? 1 : panel_blocks > layer->panel_count ? layer->panel_count : panel_blocks;
-    layer->block_panels = (layer->panel_count + panel_blocks - 1) / panel_blocks;
-    layer->panel_blocks = (layer->panel_count + layer->block_panels - 1) / layer->block_panels;
+    layer->blocks += layer->blocks > 1 ? layer->blocks % 2 : 0; /* as many for each of two threads */
+    int64_t wanted = PARTS_WANTED / (layer->blocks * batch);
+    wanted = wanted * layer->blocks > parts_max ? parts_max / layer->blocks : wanted;
+    layer->panel_blocks = wanted < 1 ? 1 : wanted < layer->panel_count ? wanted : layer->panel_count;
+    layer->blocks += layer->blocks == 1 && layer->panel_blocks % 2 != 0 && layer->panel_blocks > 1 && layer->tiles > 1;
     layer->block_tiles = (layer->tiles + layer->blocks - 1) / layer->blocks;
     operation->parts = batch * layer->blocks * layer->panel_blocks;
     layer->input_floats = (size_t)(layer->window * layer->block_tiles * layer->channels);
     layer->product_floats = (size_t)(layer->window * layer->block_tiles * layer->panel_columns);
-    operation->scratch_bytes = (layer->input_floats + layer->product_floats + KERNEL_COLUMNS_MAX) * sizeof(float);
+    operation->scratch_kept = true;
+    operation->scratch_bytes = ARENA_ALIGNMENT + (layer->input_floats + layer->product_floats + KERNEL_COLUMNS_MAX) * sizeof(float);
 }
 
 enum error_code winograd_prepare(struct operation *operation, struct arena *arena, struct error *error)

@@ -150,6 +150,9 @@ static void check_layer(struct layer *layer, double tolerance, struct threads *c
             for (int64_t i = 0; i < layer->results; i++)
                 out[i] = NAN;
             data[layer->node->outputs[0]] = out;
+            memset(scratch, 0xA5, THREADS_TRIED * operation.scratch_bytes);
+            for (int i = 0; i < count; i++)
+                operation_begin(&operation, scratch + (size_t)i * operation.scratch_bytes);
             threads_run(pools[count - 1], run_parts, &(struct run){&operation, data, scratch}, operation.parts);
             if (count == 1)
                 memcpy(first, out, (size_t)layer->results * sizeof *out);
