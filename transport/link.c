@@ -298,6 +298,10 @@ void link_acknowledge(struct link *link, struct link_message *const *messages, s
         link->acknowledgements[link->acknowledgement_count++] = messages[i]->packet_id;
         link->unacknowledged--;
     }
+    if (link->paused && link->unacknowledged <= (size_t)link->settings.receive_maximum) {
+        link->paused = false;
+        puback_pause_reading(&link->route, 0);
+    }
     bool any = link->acknowledgement_count > 0;
     pthread_mutex_unlock(&link->lock);
     if (any)

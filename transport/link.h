@@ -8,9 +8,10 @@
  * a few times in a row at most and never to a less protected connection. A Server Keep Alive below ours is obeyed by connecting anew with it.
  * A received message belongs to whom on_message gave it; a QoS 1 message is acknowledged to the broker only by link_acknowledge: Paho's
  * own PUBACK is held back (puback.c), so that "acknowledged" means "committed".
- * Back-pressure: the broker stops at receive_maximum unacknowledged messages; nothing here ever blocks Paho's threads. A broker that sends
- *   more all the same (mosquitto 2.0.11 does after a reconnect with a backlog) meets an owner that refuses: then what follows over this
- *   connection is dropped too, so that order stays, and once all that was taken is acknowledged the link connects anew and gets the rest.
+ * Back-pressure: the broker stops at receive_maximum unacknowledged messages; nothing here ever blocks Paho's threads. Of a broker that sends more all the
+ *   same (mosquitto 2.0.11 does, out of a session with a backlog) nothing is read beyond twice that many, until some are acknowledged: TCP holds it up.
+ *   An owner that refuses a message gets nothing more over this connection, so that order stays; once all that it took is acknowledged the link connects
+ *   anew and gets the rest.
  * Threads: Paho's two threads call the callbacks, with a library-wide lock held: a callback must not block and must not call link_*
  *   except link_message_release. All other functions may be called from any other thread.
  * Errors: link_open fails on a bad URL or unreadable key files (ERROR_CONFIG); a broker that is away is no error but a state. */

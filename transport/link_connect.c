@@ -297,7 +297,7 @@ static void fall_back(struct link *link, const char *why)
     link->usable = false;
     link->generation++;
     link->acknowledgement_count = link->unacknowledged = 0;
-    link->overrun = false;
+    link->overrun = link->paused = false;
     pthread_mutex_unlock(&link->lock);
     drop_handle(link);
     pthread_mutex_lock(&link->lock);

@@ -8,6 +8,7 @@
  * connack.c       what a refused connection was told besides the reason
  * link_connect.c  the link's own thread: connects, waits, subscribes, tells the owner
  * link_receive.c  a message on its way from Paho to the owner and back to the heap
+ * puback.c, paho_socket.c, paho_parts.c  what stands in for parts of Paho
  *
  * Three locks, always taken in this order:
  *   handle_lock      the Paho handle exists and stays; never taken in a Paho callback
@@ -31,6 +32,8 @@ enum {
     LINK_SLOTS = LINK_WINDOW_MAX + LINK_QOS0_MAX,
     LINK_PROBLEM_BYTES = 128,
     LINK_PASSWORD_BYTES = 4096,
+    LINK_HELD_FACTOR = 2,        /* nothing is read beyond so many Receive Maxima unacknowledged, */
+    LINK_PAUSE_MAX_US = 5000000, /* but for so long and half the keep-alive at most: the broker's answers to pings must be read */
     LINK_PACKET_IDS = UINT16_MAX, /* each is unacknowledged at most once */
     LINK_PACKET_OVERHEAD = 64, /* more than the fixed header and property ids of a PUBLISH take */
 };
@@ -97,6 +100,7 @@ struct link {
     uint16_t *acknowledgements;            /* [LINK_PACKET_IDS], of this generation, not yet sent */
     size_t acknowledgement_count;
     size_t unacknowledged;                 /* QoS 1 messages of this generation that the owner has */
+    bool paused;                           /* too much arrived: nothing is read until some of it is acknowledged */
     bool overrun;                          /* the owner refused one: the rest of this generation is dropped */
     char last_problem[LINK_PROBLEM_BYTES];
     uint64_t connects, overruns;

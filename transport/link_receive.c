@@ -42,8 +42,11 @@ static bool admit(struct link *link, bool counts, uint32_t *generation_out)
 {
     pthread_mutex_lock(&link->lock);
     bool wanted = !link->closing && !(link->overrun && counts);
-    if (wanted && counts)
-        link->unacknowledged++;
+    if (wanted && counts && ++link->unacknowledged > LINK_HELD_FACTOR * (size_t)link->settings.receive_maximum && !link->paused) {
+        int64_t longest_us = link->settings.keep_alive_s * INT64_C(500000);
+        link->paused = true;
+        puback_pause_reading(&link->route, clock_monotonic_us() + (longest_us < LINK_PAUSE_MAX_US ? longest_us : LINK_PAUSE_MAX_US));
+    }
     *generation_out = link->generation;
     pthread_mutex_unlock(&link->lock);
     return wanted;

@@ -16,6 +16,7 @@
 struct puback_route {
     const char *client;  /* Paho's own copy of the client id: the pointer tells its clients apart */
     void *connection;    /* its networkHandles, noted with the first PUBACK that was held back; NULL: not yet */
+    int socket;          /* its, noted likewise; 0: not yet */
     struct puback_route *next;
 };
 
@@ -23,7 +24,10 @@ struct puback_route {
 bool puback_attach(struct puback_route *route, void *handle, const char *client_id);
 void puback_detach(struct puback_route *route); /* before MQTTAsync_destroy; a route that is not attached is fine */
 
-/* Sends PUBACKs in order until one would have to wait behind a pending write; returns how many were sent. */
+/* Sends PUBACKs, in order and in one write: all of them (count), or none (0) where a write is pending or memory is short. */
 size_t puback_send(struct puback_route *route, const uint16_t *packet_ids, size_t count);
+
+/* Nothing more is read from the connection until then; 0: from now on again. Any thread, under any lock but this file's. */
+void puback_pause_reading(const struct puback_route *route, int64_t until_us);
 
 #endif
