@@ -8,8 +8,9 @@ enum { FIRST_LOOKS = 4 * SHARING_LEVELS, LATER_LOOKS = 16, RUNS_BETWEEN_MAX = 10
 /* Of handing over while no helper has come in time yet, as where each has to be woken from deep sleep: large layers are tried all the same. */
 enum { UNKNOWN_HAND_OVER_NS = 50000 };
 
-/* What a level may take of the time of the one below: after a pause more has to be won, since helpers are woken for it. */
-static const double wins_at[] = {0.97, 0.88};
+/* What a level may take of the time of the one below. After a pause there is no hurry and helpers are woken for it: two threads may cost a
+ * quarter more processor time than one, so they must need less than 1.25 / 2 of its time. */
+static const double wins_at[] = {0.97, 0.62};
 
 enum error_code sharing_begin(struct sharing *sharing, int32_t layers, struct error *error)
 {

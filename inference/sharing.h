@@ -6,7 +6,8 @@
  * core's cache, a helper that sleeps has to be woken, and other programs may have the other core. So layers are only sorted by what they promise,
  * into levels: 0 shares none, 1 those that promise much, 2 all that promise anything. Whole runs at each level then decide, and a higher level
  * must win clearly: every layer that is shared for nothing is processor time for nothing.
- * Runs close behind each other and runs after a pause, whose helpers sleep, are judged apart.
+ * Runs close behind each other and runs after a pause, whose helpers sleep, are judged apart: the latter share only where two threads take so
+ * much less time that together they cost little more than one.
  * Looks: at the first runs, then at run 16, 32, 64, ... 1024, and every 1024 from there on, with the two that follow, for each level's turn. Lowest
  * times count; older ones fade, so that it is noticed when other programs come to the machine.
  * Not here: how work is cut (operations' parts, by shape alone) and so the results: they have the same bits at any level.

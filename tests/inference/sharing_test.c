@@ -78,6 +78,12 @@ static void runs_after_a_pause_are_judged_by_themselves(void)
     memcpy(machine.run_ns, (int64_t[]){150000, 145000, 148000}, sizeof machine.run_ns);
     run_often(&machine);
     check_shared(&machine, false, false);
+    memcpy(machine.run_ns, (int64_t[]){150000, 97000, 96000}, sizeof machine.run_ns); /* two threads would cost 1.28 times as much */
+    run_often(&machine);
+    check_shared(&machine, false, false);
+    memcpy(machine.run_ns, (int64_t[]){150000, 90000, 89000}, sizeof machine.run_ns);
+    run_often(&machine);
+    check_shared(&machine, true, false);
     machine.pause_ns = 0;
     memcpy(machine.run_ns, (int64_t[]){111000, 62000, 58000}, sizeof machine.run_ns);
     run(&machine);
