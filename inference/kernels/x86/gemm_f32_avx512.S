@@ -36,6 +36,7 @@
     .set AT_WHOLE, 24       /* bytes that whole groups of SETS take */
     .set FRAME, 40
     .set AHEAD, 2048        /* of the weights' stream: its own prefetcher stops at page ends and between panels */
+    .set AHEAD_ONE_ROW, 8192 /* where nothing but that stream takes time */
     .set TABLE_STRIDE, 128  /* KERNEL_ROWS_MAX pointers */
 
 .macro load_high_pointer register, row
@@ -115,10 +116,15 @@
 /* One step over depth into accumulator set `set`; weights and inputs lie `set` steps further on. */
 .macro step rows, vectors, set
     load_weights 24, %(64 * \vectors * \set)
-    fetch %(64 * \vectors * \set + AHEAD)
+    .if \rows == 1
+    .set ahead_, AHEAD_ONE_ROW
+    .else
+    .set ahead_, AHEAD
+    .endif
+    fetch %(64 * \vectors * \set + ahead_)
     .if \vectors == 2
     load_weights 25, %(128 * \set + 64)
-    fetch %(128 * \set + 64 + AHEAD)
+    fetch %(128 * \set + 64 + ahead_)
     .endif
     .set row_, 0
     .rept \rows
