@@ -90,11 +90,35 @@ static int store_readings(struct outbox *outbox, const struct outbox_change *cha
     return status;
 }
 
+static bool removes_only(const struct outbox_change *change)
+{
+    return change->batch_count + change->input_count == 0 && change->readings == NULL && !change->readings_replace;
+}
+
+/* Removals alone are not waited for: undone by a power cut, they cost a batch sent once more, and the next sync of the log covers them. Outside a
+ * transaction, and before every other kind: whoever begins one gets FULL. */
+static int set_waiting(struct outbox *outbox, bool waits)
+{
+    if (waits == !outbox->unsynced)
+        return SQLITE_OK;
+    int status = outbox_run(outbox, waits ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    outbox->unsynced = status == SQLITE_OK ? !waits : outbox->unsynced;
+    return status;
+}
+
+int outbox_begin(struct outbox *outbox)
+{
+    int status = set_waiting(outbox, true);
+    return status == SQLITE_OK ? outbox_step(outbox, OUTBOX_BEGIN) : status;
+}
+
 static int commit_once(struct outbox *outbox, const struct outbox_change *change)
 {
     struct outbox_state state = outbox->state;
     int64_t results, bytes;
-    int status = outbox_step(outbox, OUTBOX_BEGIN);
+    int status = set_waiting(outbox, !removes_only(change));
+    if (status == SQLITE_OK)
+        status = outbox_step(outbox, OUTBOX_BEGIN);
     for (size_t i = 0; status == SQLITE_OK && i < change->removed_count; i++) /* first: their pages serve the new batches */
         status = outbox_remove_batch(outbox, change->removed[i], &state, &results, &bytes);
     for (size_t i = 0; status == SQLITE_OK && i < change->batch_count; i++)
@@ -180,7 +204,7 @@ static enum error_code commit_until_done(struct outbox *outbox, const struct out
 enum error_code outbox_commit(struct outbox *outbox, const struct outbox_change *change, struct error *error)
 {
     outbox_release_found(outbox);
-    if (change->batch_count + change->input_count + change->removed_count == 0 && change->readings == NULL && !change->readings_replace)
+    if (removes_only(change) && change->removed_count == 0)
         return ERROR_NONE;
     if (change->input_count > OUTBOX_INPUTS_PER_COMMIT)
         return error_set(error, ERROR_INTERNAL, "a commit of %zu inputs, at most %d may be", change->input_count, OUTBOX_INPUTS_PER_COMMIT);

@@ -2,7 +2,8 @@
  *
  * outbox.h: what must still go upstream, on disk.
  *
- * An SQLite database in WAL mode, synchronous=FULL: what outbox_commit has returned for survives kill -9 and power cuts. One row a batch:
+ * An SQLite database in WAL mode, synchronous=FULL: what outbox_commit has returned for survives kill -9 and power cuts; but a commit of removals alone
+ * is not synced (NORMAL): a power cut may undo it until anything else is committed, and what was confirmed is sent once more. One row a batch:
  * its body is the message payload as it will be published. seq numbers come from here and never repeat.
  *   batch(first_seq PRIMARY KEY, last_seq, pipeline, count, encoding, urgent, body)   state(next_seq, batches, bytes, evicted_results, ...)
  *   image: images that wait, see outbox_store_image.

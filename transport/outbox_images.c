@@ -60,7 +60,7 @@ enum error_code outbox_store_image(struct outbox *outbox, const struct outbox_im
     outbox_release_found(outbox);
     if (outbox->database == NULL)
         return error_set(error, ERROR_STORAGE, "%s is not open", outbox->path);
-    int status = outbox_step(outbox, OUTBOX_BEGIN);
+    int status = outbox_begin(outbox);
     if (status == SQLITE_OK)
         status = make_room(outbox, (int64_t)image->jpeg_bytes, &state);
     if (status == SQLITE_OK)
@@ -99,7 +99,7 @@ enum error_code outbox_remove_images(struct outbox *outbox, const int64_t *numbe
     outbox_release_found(outbox);
     if (outbox->database == NULL)
         return error_set(error, ERROR_STORAGE, "%s is not open", outbox->path);
-    int status = outbox_step(outbox, OUTBOX_BEGIN);
+    int status = outbox_begin(outbox);
     for (size_t i = 0; status == SQLITE_OK && i < count; i++) {
         sqlite3_stmt *statement = outbox->statements[OUTBOX_IMAGE_REMOVE];
         sqlite3_bind_int64(statement, 1, numbers[i]);

@@ -54,6 +54,7 @@ struct outbox {
     outbox_thin_function *thin;   /* NULL: whole batches go, the oldest first */
     void *thin_context;
     int64_t thinned_from, thinned_below, thinned_results; /* since the opening */
+    bool unsynced;                /* synchronous=NORMAL, for removals alone; FULL otherwise */
     bool new_file;                /* the tables were laid down by this opening */
     int64_t frozen_pages;         /* the file's limit while frozen */
     bool ballast_there, frozen;   /* frozen: the ballast was needed; until it is back, the file grows only as the disk allows */
@@ -96,6 +97,7 @@ MUST_CHECK enum error_code outbox_finish(struct outbox *outbox, const struct out
 struct outbox_batch outbox_batch_of(sqlite3_stmt *row);                         /* borrowed from the row */
 void outbox_release_found(struct outbox *outbox);                               /* the statement that outbox_find left open */
 int outbox_step(struct outbox *outbox, enum outbox_statement which);            /* steps and resets; SQLITE_DONE becomes SQLITE_OK */
+int outbox_begin(struct outbox *outbox);                                        /* a transaction whose COMMIT is synced */
 int outbox_remove_batch(struct outbox *outbox, int64_t first_seq, struct outbox_state *state, int64_t *results_out, int64_t *bytes_out);
 int outbox_write_state(struct outbox *outbox, const struct outbox_state *state);
 int64_t outbox_number(struct outbox *outbox, enum outbox_statement which);      /* its first column; -1 where there is no row */

@@ -49,7 +49,7 @@ enum error_code outbox_refuse(struct outbox *outbox, int64_t first_seq, int reas
     outbox_release_found(outbox);
     if (outbox->database == NULL)
         return error_set(error, ERROR_STORAGE, "%s is not open", outbox->path);
-    int status = outbox_step(outbox, OUTBOX_BEGIN);
+    int status = outbox_begin(outbox);
     if (status == SQLITE_OK) {
         sqlite3_bind_int64(outbox->statements[OUTBOX_REFUSE], 1, first_seq);
         sqlite3_bind_int(outbox->statements[OUTBOX_REFUSE], 2, reason);
@@ -84,7 +84,7 @@ enum error_code outbox_restore_refused(struct outbox *outbox, int64_t seq, int64
     struct outbox_state state = outbox->state;
     struct chosen chosen;
     TRY(choose(outbox, seq, &chosen, error));
-    int status = outbox_step(outbox, OUTBOX_BEGIN);
+    int status = outbox_begin(outbox);
     if (status == SQLITE_OK) {
         state.batches += chosen.batches;
         state.bytes += chosen.bytes;
@@ -104,7 +104,7 @@ enum error_code outbox_drop_refused(struct outbox *outbox, int64_t seq, int64_t 
     struct chosen chosen;
     TRY(choose(outbox, seq, &chosen, error));
     state.evicted_results += chosen.results;
-    int status = outbox_step(outbox, OUTBOX_BEGIN);
+    int status = outbox_begin(outbox);
     if (status == SQLITE_OK)
         status = outbox_step(outbox, OUTBOX_REFUSED_CLEAR);
     TRY(outbox_finish(outbox, &state, status, error));

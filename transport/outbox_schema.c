@@ -179,6 +179,7 @@ int outbox_database_open(struct outbox *outbox)
     int status = sqlite3_open_v2(outbox->path, &outbox->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (status == SQLITE_OK) {
         sqlite3_extended_result_codes(outbox->database, 1);
+        outbox->unsynced = false;
         status = outbox_run(outbox, settings);
     }
     if (status == SQLITE_OK)

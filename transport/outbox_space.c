@@ -133,7 +133,7 @@ static bool evict_bytes(struct outbox *outbox, int64_t bytes_wanted)
 {
     struct outbox_state state = outbox->state;
     int64_t freed = 0, bytes = 0, evicted = 0;
-    int status = outbox_step(outbox, OUTBOX_BEGIN);
+    int status = outbox_begin(outbox);
     while (status == SQLITE_OK && freed < bytes_wanted && (status = evict_oldest(outbox, &state, &bytes)) == SQLITE_OK) {
         freed += bytes;
         evicted++;

@@ -38,6 +38,7 @@ static struct {
     unsigned random;
     int operations_until_cut;            /* < 0: never */
     bool lies;                           /* syncs do nothing */
+    int syncs;
     void (*on_cut)(void);
 } cut;
 
@@ -164,6 +165,7 @@ static int cut_truncate(sqlite3_file *file, sqlite3_int64 bytes)
 static int cut_sync(sqlite3_file *file, int flags)
 {
     struct cut_shadow *shadow = CUT_SHADOW(file);
+    cut.syncs++;
     (void)flags; /* the files lie in a temporary folder: nothing needs to be synced for real */
     cut_count();
     for (int i = 0; shadow != NULL && !cut.lies && i < shadow->operation_count; i++)
