@@ -75,7 +75,7 @@ uplink()
     for window in 20 64; do
         for rtt in 1000 100000; do
             batches=$((rtt == 1000 ? 20000 : 3000))
-            start_broker "max_inflight_messages $window"
+            start_broker "max_inflight_messages $window" 'set_tcp_nodelay true' # else its PUBACKs wait for each other, and for delayed ACKs
             proxy_port=$(free_port)
             "$build/bench/delay_proxy" "$proxy_port" "$port" "$rtt" &
             proxy=$!
