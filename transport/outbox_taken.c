@@ -47,7 +47,7 @@ int outbox_store_taken(struct outbox *outbox)
 {
     const struct outbox_taken *taken = &outbox->taken;
     int64_t first = taken->recent.total - (int64_t)taken->max;
-    int status = outbox_step(outbox, OUTBOX_BEGIN);
+    int status = outbox_begin(outbox);
     if (status == SQLITE_OK)
         status = outbox_run(outbox, "DELETE FROM taken");
     if (status == SQLITE_OK)

@@ -157,7 +157,6 @@ static void after_a_power_cut_the_outbox_holds_what_was_committed(void)
     CHECK_INTEGER(count_rounds_that_hold(ROUNDS, false), ROUNDS);
 }
 
-/* Else the case above would prove nothing. */
 static void removals_alone_wait_for_no_sync_and_what_follows_does(void)
 {
     char folder[] = "/tmp/eddy-cut-XXXXXX", path[PATH_MAX];
@@ -185,6 +184,7 @@ static void removals_alone_wait_for_no_sync_and_what_follows_does(void)
     remove_folder(folder);
 }
 
+/* Else the power cuts above would prove nothing. */
 static void a_disk_that_lies_about_syncing_is_noticed(void)
 {
     enum { SOME = 50 };
