@@ -55,8 +55,9 @@ static void on_message(j_common_ptr info, int level)
 static void on_progress(j_common_ptr info)
 {
     if (info->is_decompressor && ((j_decompress_ptr)info)->input_scan_number > SCANS_MAX) {
-        strcpy(decoder_of(info)->message, "more scans than any real image has");
-        longjmp(decoder_of(info)->escape, 1);
+        struct image_decoder *decoder = decoder_of(info);
+        snprintf(decoder->message, sizeof decoder->message, "more scans than any real image has");
+        longjmp(decoder->escape, 1);
     }
 }
 

@@ -149,9 +149,9 @@ static void find_eddyd(char path[PATH_MAX])
     path[length > 0 ? length : 0] = '\0';
     char *slash = strrchr(path, '/');
     if (slash != NULL)
-        strcpy(slash + 1, "eddyd");
+        snprintf(slash + 1, PATH_MAX - (size_t)(slash + 1 - path), "eddyd");
     if (slash == NULL || access(path, X_OK) != 0)
-        strcpy(path, "eddyd");
+        snprintf(path, PATH_MAX, "eddyd");
 }
 
 static enum error_code start_agent(struct demo *demo, struct error *error)
@@ -204,7 +204,7 @@ static enum error_code set_up(struct demo *demo, struct error *error)
 {
     static const char *const filters[] = {"eddy/+/result/#", "eddy/+/status"};
     char url[64];
-    strcpy(demo->folder, "/tmp/eddy-demo-XXXXXX");
+    snprintf(demo->folder, sizeof demo->folder, "/tmp/eddy-demo-XXXXXX");
     if (mkdtemp(demo->folder) == NULL)
         return error_set(error, ERROR_STORAGE, "%s: %s", demo->folder, strerror(errno));
     TRY(demo_replay_open(demo->data, &demo->replay, error));

@@ -9,6 +9,7 @@
 
 #include "tests/check.h"
 #include "tests/inference/onnx_text.h"
+#include "tests/inference/threaded_run.h"
 
 enum { TRIES = 30, LAYERS_MAX = 7, SCRATCHES = 3, RUNS = 10 };
 
@@ -313,12 +314,8 @@ static void bytes_are_the_same_in_bands(void)
 
 static void run_with_threads(const struct model *model, int count, uint8_t *expected, bool first)
 {
-    struct error error = {0};
-    struct threads *threads;
-    struct run *run;
-    CHECK_OK(threads_new(count, 1, &threads, &error), error);
-    CHECK_OK(run_new(model, &run, &error), error);
-    CHECK_OK(run_set_threads(run, threads, &error), error);
+    struct threaded_run opened = threaded_run_open(model, count);
+    struct run *run = opened.run;
     int64_t *layers = malloc(((size_t)model_layer_count(model) + 1) * sizeof *layers);
     CHECK(layers != NULL);
     for (int round = 0; round < RUNS; round++) {
@@ -334,8 +331,7 @@ static void run_with_threads(const struct model *model, int count, uint8_t *expe
         CHECK_INTEGER(memcmp(output->data, expected, tensor_bytes(output)), 0);
     }
     free(layers);
-    run_free(run);
-    threads_free(threads);
+    threaded_run_close(&opened);
 }
 
 static const char *const text =

@@ -7,6 +7,7 @@
 
 #include "tests/check.h"
 #include "tests/inference/onnx_text.h"
+#include "tests/inference/threaded_run.h"
 
 enum { CHANNELS = 32, WINDOW = 9, RUNS = 20, THREADS_TESTED = 4, INPUTS = 2, TEXT_BYTES = 1 << 18 };
 
@@ -53,12 +54,8 @@ static void fill(struct tensor *tensor, int which)
 
 static void run_with_threads(const struct model *model, int count, uint8_t *const (*expected)[INPUTS])
 {
-    struct error error = {0};
-    struct threads *threads;
-    struct run *run;
-    CHECK_OK(threads_new(count, 1, &threads, &error), error);
-    CHECK_OK(run_new(model, &run, &error), error);
-    CHECK_OK(run_set_threads(run, threads, &error), error);
+    struct threaded_run opened = threaded_run_open(model, count);
+    struct run *run = opened.run;
     for (int round = 0; round < RUNS; round++) {
         fill(run_input(run, 0), round % INPUTS);
         run_execute(run);
@@ -69,8 +66,7 @@ static void run_with_threads(const struct model *model, int count, uint8_t *cons
             CHECK_INTEGER(memcmp(seen->data, expected[i][round % INPUTS], tensor_bytes(seen)), 0);
         }
     }
-    run_free(run);
-    threads_free(threads);
+    threaded_run_close(&opened);
 }
 
 static void try_model(bool bytes)
