@@ -29,6 +29,11 @@ void batch_encoder_adapt(struct batch_encoder *encoder, double idle_share)
     encoder->level = idle_share >= 0.5 ? LEVEL_HIGH : idle_share >= 0.25 ? LEVEL_MIDDLE : idle_share >= 0.1 ? LEVEL_LOW : LEVEL_FAST;
 }
 
+int batch_encoder_level(const struct batch_encoder *encoder)
+{
+    return encoder->level;
+}
+
 void batch_encoder_free(struct batch_encoder *encoder)
 {
     if (encoder != NULL)

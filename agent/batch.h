@@ -18,6 +18,7 @@ void batch_encoder_free(struct batch_encoder *encoder);
 /* The share of the CPU that is idle decides how much lz4hc tries: HC level 9 from a half on (and before this is called), 6 from a quarter, 3 from a tenth, as
  * lz4 below. */
 void batch_encoder_adapt(struct batch_encoder *encoder, double idle_share);
+int batch_encoder_level(const struct batch_encoder *encoder); /* 9, 6, 3 or 0 */
 size_t batch_bound(size_t raw_bytes); /* bytes that batch_encode may write */
 
 /* Encodes raw into body; *body_bytes_out <= batch_bound(raw_bytes). Falls back to plain text below compress_above and where LZ4 gains nothing. */

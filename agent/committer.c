@@ -407,6 +407,7 @@ static void publish_statistics(struct committer *committer, bool committed)
     pthread_mutex_lock(&committer->lock);
     committer->statistics.outbox = outbox;
     committer->statistics.in_flight = committer->uplink.in_flight_count;
+    committer->statistics.compression_level = committer->limits.any_lz4hc ? batch_encoder_level(committer->group.encoder) : -1;
     committer->statistics.refused_batches = committer->uplink.refused;
     committer->statistics.replayed_batches = committer->uplink.replayed;
     committer->statistics.commit_interval_us = committer->flash.interval_us;

@@ -30,6 +30,7 @@ enum { COMMITTER_LINE_OVERHEAD = 8 * 1024 };
 struct committer_statistics {
     struct outbox_statistics outbox;
     int in_flight, jobs_waiting;
+    int compression_level;      /* of lz4hc; -1: no pipeline has it */
     int64_t commit_interval_us; /* the least, for the sake of the flash; 0: none */
     uint64_t commits, refused_batches, postponed_batches, storage_errors, replayed_batches;
 };

@@ -119,6 +119,8 @@ static void write_outbox(struct json_writer *writer, struct agent *agent)
     member(writer, "evicted_results", statistics.outbox.evicted_results);
     member(writer, "thinned_results", statistics.outbox.thinned_results);
     member(writer, "in_flight", statistics.in_flight);
+    if (statistics.compression_level >= 0)
+        member(writer, "compression_level", statistics.compression_level);
     member(writer, "commits", (int64_t)statistics.commits);
     member(writer, "replayed_batches", (int64_t)statistics.replayed_batches);
     member(writer, "refused_batches", (int64_t)statistics.refused_batches);

@@ -3,7 +3,14 @@
  * How much lz4hc tries, by what the CPU has to spare. */
 #include "agent/batch.h"
 #include "agent/idle.h"
+#include "tests/agent/gateway.h"
 #include "tests/check.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { LINES = 64, LINE_BYTES = 512 };
 
@@ -53,8 +60,53 @@ static void idle_is_what_nobody_used_between_two_looks(void)
     CHECK(!idle_share(&(struct idle){0}, &share));
 }
 
+static pid_t begin_to_spin(void)
+{
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (volatile unsigned turns = 0;; turns++) {
+        }
+    }
+    return pid;
+}
+
+static void wait_for_level(struct gateway *gateway, const char *level)
+{
+    for (int i = 0; i < GATEWAY_PATIENCE_S * 10 && strstr(gateway->health, level) == NULL; i++)
+        gateway_pump(gateway, 100);
+    CHECK(strstr(gateway->health, level) != NULL);
+}
+
+/* The other way, back to 9, depends on what else the machine does. */
+static void an_agent_on_a_busy_machine_compresses_fast(void)
+{
+    enum { SPINNERS_MAX = 256 };
+    static const char pipelines[] = "pipelines:\n"
+                                    "  - name: motor\n    topics: [\"sensor/+/reading\"]\n    model: motor-anomaly\n"
+                                    "    input: { kind: series, format: f32le, fields: [x, y, z], window: 64, hop: 64 }\n"
+                                    "    sink: { compression: lz4hc }\n";
+    struct gateway gateway = {0};
+    pid_t spinners[SPINNERS_MAX];
+    long cores = sysconf(_SC_NPROCESSORS_ONLN), count = 2 * cores < SPINNERS_MAX ? 2 * cores : SPINNERS_MAX;
+    gateway_begin(&gateway, pipelines);
+    gateway_start(&gateway);
+    wait_for_level(&gateway, "\"compression_level\":");
+    for (long i = 0; i < count; i++)
+        spinners[i] = begin_to_spin();
+    wait_for_level(&gateway, "\"compression_level\":0,");
+    for (long i = 0; i < count; i++) {
+        kill(spinners[i], SIGKILL);
+        waitpid(spinners[i], NULL, 0);
+    }
+    gateway_stop(&gateway, SIGTERM);
+    gateway_end(&gateway);
+}
+
 int main(int count, char **arguments)
 {
     return check_main(count, arguments, (struct check_case[]){CASE(lz4hc_tries_less_the_busier_the_machine_is),
-                                                              CASE(idle_is_what_nobody_used_between_two_looks), {0}});
+                                                              CASE(idle_is_what_nobody_used_between_two_looks),
+                                                              CASE(an_agent_on_a_busy_machine_compresses_fast), {0}});
 }
