@@ -12,13 +12,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { RESULT_BYTES = 65536, VALUE_BYTES = 180, UNIQUES = 20000, ROUNDS = 6, TRIALS = 4, FRAMES_A_ROUND = 20, MEMORY_BYTES = 8 << 20, KEPT = 40000,
+enum { RESULT_BYTES = 65536, VALUE_BYTES = 180, UNIQUES = 20000, ROUNDS = 6, TRIALS = 60, FRAMES_A_ROUND = 10, MEMORY_BYTES = 8 << 20, KEPT = 40000,
        KEPT_A_FLUSH = 256 };
 
 static char folder[] = "/var/tmp/eddy-cache-cost-XXXXXX", path[64];
@@ -189,35 +190,32 @@ static void measure_store(long entries)
     cache_close(cache);
 }
 
-/* The frame with a number in a comment segment: other bytes, the same picture. */
-static size_t numbered_frame(const struct file_map *frame, uint32_t number, uint8_t *out)
+/* The frame with two steps of its first quantisation table changed (ITU-T T.81, B.2.4.1): other bytes and another picture, in as much time. */
+static void number_frame(const struct file_map *frame, uint32_t number, uint8_t *out)
 {
-    memcpy(out, frame->data, 2);
-    const uint8_t comment[] = {0xff, 0xfe, 0, 6};
-    memcpy(out + 2, comment, 4);
-    memcpy(out + 6, &number, 4);
-    memcpy(out + 10, frame->data + 2, frame->bytes - 2);
-    return frame->bytes + 8;
+    enum { DQT = 0xdb, BEFORE_TABLE = 5, STEPS = 255 };
+    memcpy(out, frame->data, frame->bytes);
+    uint8_t *table = out;
+    while ((size_t)(table - out) + BEFORE_TABLE + 2 < frame->bytes && (table[0] != 0xff || table[1] != DQT))
+        table++;
+    table[BEFORE_TABLE + 1] = (uint8_t)(1 + number % STEPS);
+    table[BEFORE_TABLE + 2] = (uint8_t)(1 + number / STEPS % STEPS);
 }
-
-struct cost {
-    double wall_us, cpu_us;
-};
 
 enum way { OFF, UNIQUE, REPEAT, WAYS };
 
-/* One round; every frame of OFF and UNIQUE has other bytes. Their picture is the same: UNIQUE's results live for a microsecond. */
-static struct cost ask_round(struct predictor *predictor, const struct file_map *frame, uint8_t *buffer, enum way way)
+/* One round, in us of CPU a frame; every frame of OFF and UNIQUE is another one. */
+static double ask_round(struct predictor *predictor, const struct file_map *frame, uint8_t *buffer, enum way way)
 {
     static uint32_t number;
-    double wall = now_us(), cpu = cpu_us();
+    double cpu = cpu_us();
     for (int i = 0; i < FRAMES_A_ROUND; i++) {
         struct answer answer;
-        size_t length = numbered_frame(frame, way == REPEAT ? 0 : ++number, buffer);
-        struct predictor_input input = {.source = "bench", .bytes = buffer, .length = length, .arrived_us = clock_monotonic_us()};
+        number_frame(frame, way == REPEAT ? 0 : ++number, buffer);
+        struct predictor_input input = {.source = "bench", .bytes = buffer, .length = frame->bytes, .arrived_us = clock_monotonic_us()};
         predictor_answer(predictor, &input, &answer);
     }
-    return (struct cost){(now_us() - wall) / FRAMES_A_ROUND, (cpu_us() - cpu) / FRAMES_A_ROUND};
+    return (cpu_us() - cpu) / FRAMES_A_ROUND;
 }
 
 static struct predictor *make_predictor(struct cache *cache, const struct bundle *bundle, const struct config_pipeline *pipeline, enum way way,
@@ -228,50 +226,78 @@ static struct predictor *make_predictor(struct cache *cache, const struct bundle
     struct cache_space *space = NULL;
     struct predictor *predictor;
     snprintf(name, sizeof name, "%d-%d", way, trial);
-    struct cache_space_options options = {.name = name, .settings = "s", .ttl_us = way == UNIQUE};
+    struct cache_space_options options = {.name = name, .settings = "s", .disk_bytes_max = (int64_t)1 << 40};
     if ((way != OFF && cache_add_space(cache, &options, &space, &error) != ERROR_NONE) ||
         predictor_new(pipeline, bundle, space, RESULT_BYTES, &predictor, &error) != ERROR_NONE)
         fail(&error);
     return predictor;
 }
 
-static void measure_model(const char *model, const char *frame_path)
+/* What a way took less than another in the same trial, as the mean of logarithms and how sure it is. */
+struct ratio {
+    double sum, squares;
+    int count;
+};
+
+static void note_ratio(struct ratio *ratio, double value)
 {
-    static const char *const names[WAYS] = {"cache off", "unique input", "exact repeat"};
+    ratio->sum += log(value);
+    ratio->squares += log(value) * log(value);
+    ratio->count++;
+}
+
+static void print_ratio(const struct ratio *ratio)
+{
+    double mean = ratio->sum / ratio->count, variance = (ratio->squares / ratio->count - mean * mean) / (ratio->count - 1);
+    printf(" %.2f %% (%.2f to %.2f) |", 100 * exp(mean), 100 * exp(mean - 1.96 * sqrt(variance)), 100 * exp(mean + 1.96 * sqrt(variance)));
+}
+
+/* A trial: predictors made anew, since where a predictor's memory lies is worth 5 % to it, and their lowest rounds, by turns, so that what disturbs one
+ * disturbs all. OFF and UNIQUE change places from trial to trial: whichever follows REPEAT finds colder memory. */
+static void try_ways(struct cache *cache, const struct bundle *bundle, const struct config_pipeline *pipeline, const struct file_map *frame, uint8_t *buffer,
+                     int trial, double least[WAYS])
+{
+    struct predictor *predictors[WAYS];
+    for (int i = 0; i < WAYS; i++) {
+        int way = (trial + i) % WAYS;
+        predictors[way] = make_predictor(cache, bundle, pipeline, (enum way)way, trial);
+        least[way] = 1e12;
+    }
+    for (int round = 0; round < WAYS * ROUNDS; round++) {
+        int way = round % WAYS == REPEAT || trial % 2 == 0 ? round % WAYS : UNIQUE - round % WAYS;
+        double cost = ask_round(predictors[way], frame, buffer, (enum way)way);
+        least[way] = cost < least[way] ? cost : least[way];
+    }
+    for (int way = 0; way < WAYS; way++)
+        predictor_free(predictors[way]);
+}
+
+/* With the cache file that measure_store left. */
+static void measure_model(const struct bundle *bundle, const struct file_map *frame, long entries)
+{
     const struct config_pipeline pipeline = {.name = "bench", .input = {.kind = INPUT_IMAGE, .max_pixels = 50000000}, .max_message_bytes = 1 << 28};
     struct error error;
-    struct bundle bundle;
-    struct file_map frame;
     struct cache *cache;
-    struct predictor *predictors[WAYS];
     bool set_aside;
-    if (bundle_open(model, NULL, &bundle, &error) != ERROR_NONE || file_map_open(frame_path, 1 << 28, &frame, &error) != ERROR_NONE ||
-        cache_open(NULL, MEMORY_BYTES, &cache, &set_aside, &error) != ERROR_NONE)
+    uint8_t *buffer = malloc(frame->bytes);
+    if (buffer == NULL || cache_open(path, MEMORY_BYTES, &cache, &set_aside, &error) != ERROR_NONE)
         fail(&error);
-    uint8_t *buffer = malloc(frame.bytes + 8);
-    if (buffer == NULL)
-        abort();
-    struct cost least[WAYS] = {{1e12, 1e12}, {1e12, 1e12}, {1e12, 1e12}};
-    /* in turn: what disturbs one disturbs all; and made anew in another order: where its memory lies is worth 5 % to a predictor */
-    for (int trial = 0; trial < WAYS * TRIALS; trial++) {
-        for (int i = 0; i < WAYS; i++)
-            predictors[(trial + i) % WAYS] = make_predictor(cache, &bundle, &pipeline, (enum way)((trial + i) % WAYS), trial);
-        for (int round = 0; round < WAYS * ROUNDS; round++) {
-            enum way way = round % WAYS;
-            struct cost cost = ask_round(predictors[way], &frame, buffer, way);
-            least[way].wall_us = cost.wall_us < least[way].wall_us ? cost.wall_us : least[way].wall_us;
-            least[way].cpu_us = cost.cpu_us < least[way].cpu_us ? cost.cpu_us : least[way].cpu_us;
-        }
-        for (int way = 0; way < WAYS; way++)
-            predictor_free(predictors[way]);
+    struct ratio unique = {0}, repeat = {0};
+    double lowest = 1e12;
+    for (int trial = 0; trial < TRIALS; trial++) {
+        double least[WAYS];
+        try_ways(cache, bundle, &pipeline, frame, buffer, trial, least);
+        lowest = least[OFF] < lowest ? least[OFF] : lowest;
+        note_ratio(&unique, least[UNIQUE] / least[OFF]);
+        note_ratio(&repeat, least[REPEAT] / least[OFF]);
     }
-    printf("\n%s, a frame of %zu bytes:\n\n| | wall | CPU | of a miss |\n|---|---|---|---|\n", bundle.label, frame.bytes);
-    for (int way = 0; way < WAYS; way++)
-        printf("| %s | %.1f us | %.1f us | %.2f %% |\n", names[way], least[way].wall_us, least[way].cpu_us, 100 * least[way].cpu_us / least[OFF].cpu_us);
+    printf("| %ld | %.1f us |", entries, lowest);
+    print_ratio(&unique);
+    print_ratio(&repeat);
+    printf("\n");
+    fflush(stdout);
     free(buffer);
     cache_close(cache);
-    file_map_close(&frame);
-    bundle_close(&bundle);
 }
 
 static void remove_folder(void)
@@ -298,13 +324,23 @@ int main(int count, char **arguments)
     printf("CPU time, but for the first column of times.\n\n"
            "| on disk | open to ready, wall | CPU | new input, both levels, put | hit in memory | hit on disk |\n"
            "|---|---|---|---|---|---|\n");
-    const long sizes[] = {0, 10000, 1000000};
-    for (int i = 0; i < 3; i++) {
-        if (count == 3 || sizes[i] <= atol(arguments[3]))
-            measure_store(sizes[i]);
+    const long sizes[] = {0, 10000, 1000000}, most = count == 4 ? atol(arguments[3]) : sizes[2];
+    for (int i = 0; i < 3 && sizes[i] <= most; i++)
+        measure_store(sizes[i]);
+    struct error error;
+    struct bundle bundle;
+    struct file_map frame;
+    if (bundle_open(arguments[1], NULL, &bundle, &error) != ERROR_NONE || file_map_open(arguments[2], 1 << 28, &frame, &error) != ERROR_NONE)
+        fail(&error);
+    printf("\n%s, a frame of %zu bytes, CPU time; of %d pairs of predictors the mean ratio, within its 95 %% interval:\n\n"
+           "| on disk | cache off | unique input to cache off | exact repeat to cache off |\n|---|---|---|---|\n", bundle.label, frame.bytes, TRIALS);
+    for (int i = 0; i < 3 && sizes[i] <= most; i++) {
+        fill_disk(sizes[i], "settings");
+        measure_model(&bundle, &frame, sizes[i]);
     }
     measure_flash();
     remove_folder();
-    measure_model(arguments[1], arguments[2]);
+    file_map_close(&frame);
+    bundle_close(&bundle);
     return 0;
 }
