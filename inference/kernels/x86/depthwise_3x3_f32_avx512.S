@@ -62,12 +62,11 @@
 .endm
 
 .macro finish
-    local clamp
     cmp dword ptr [rdi + SLOPE], 0x3f800000
-    je clamp
+    je .Lclamp\@
     vcmpltps k2, zmm10, zmm30
     vmulps zmm10{k2}, zmm10, zmm31
-clamp:
+.Lclamp\@:
     vmaxps zmm10, zmm28, zmm10
     vminps zmm10, zmm29, zmm10
     vmovups [r11 + rcx]{k1}, zmm10
