@@ -63,6 +63,11 @@ struct committer {
     uint64_t windows_left_out;        /* that an event told of */
 };
 
+static int compression_level(const struct committer *committer)
+{
+    return committer->limits.any_lz4hc ? batch_encoder_level(committer->group.encoder) : -1;
+}
+
 enum error_code committer_new(const struct committer_options *options, struct committer **committer_out, struct error *error)
 {
     struct committer *committer = calloc(1, sizeof *committer);
@@ -91,6 +96,7 @@ enum error_code committer_new(const struct committer_options *options, struct co
     image_queue_init(&committer->images, &committer->uplink, options->pipelines, options->pipeline_count);
     limits_init(&committer->limits, options->limits, options->pipelines, options->pipeline_count);
     outbox_get_statistics(options->outbox, &committer->statistics.outbox);
+    committer->statistics.compression_level = compression_level(committer);
     *committer_out = committer;
     return ERROR_NONE;
 }
@@ -407,7 +413,7 @@ static void publish_statistics(struct committer *committer, bool committed)
     pthread_mutex_lock(&committer->lock);
     committer->statistics.outbox = outbox;
     committer->statistics.in_flight = committer->uplink.in_flight_count;
-    committer->statistics.compression_level = committer->limits.any_lz4hc ? batch_encoder_level(committer->group.encoder) : -1;
+    committer->statistics.compression_level = compression_level(committer);
     committer->statistics.refused_batches = committer->uplink.refused;
     committer->statistics.replayed_batches = committer->uplink.replayed;
     committer->statistics.commit_interval_us = committer->flash.interval_us;
