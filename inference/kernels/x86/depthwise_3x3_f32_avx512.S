@@ -10,13 +10,7 @@
  * Registers: zmm0..8 weights [column][row]; zmm9 bias; zmm10..12 sums of a result and the next two; zmm13..15 a column's inputs; zmm28..31 low,
  * high, zero, slope; k1: channels. r8..r10: lines of inputs; r11: results; rdx, rcx: positions there; rbx: bytes of a pixel; esi: results left;
  * r12: channels left; r13: first channel, in bytes; rdi: the argument; rax: for whatever. */
-#if defined(__linux__) && defined(__ELF__)
-    .section .note.GNU-stack, "", @progbits
-#endif
-    .intel_syntax noprefix
-    .cfi_sections .debug_frame /* for debuggers alone: the program has no tables for unwinding */
-    .altmacro
-    .text
+#include "inference/kernels/x86/assembly_avx512.h"
 
 /* struct depthwise_3x3_f32 */
     .set INPUTS, 0

@@ -9,13 +9,7 @@
  * Registers: zmm0..4 sums, zmm6..10 weights, zmm11..19 inputs, zmm28..31 limits, zero, slope. rax, rdi: a row's inputs and weights;
  * rsi: out; rdx: position in inputs[], rcx: in weights and bias; r8, r9, r10, r11: 1, 3, 5, 7 taps; rbx, r15: steps of weights and out;
  * rbp, r12: the tables of rows; r13, r14: rows, row; all in bytes. */
-#if defined(__linux__) && defined(__ELF__)
-    .section .note.GNU-stack, "", @progbits
-#endif
-    .intel_syntax noprefix
-    .cfi_sections .debug_frame /* for debuggers alone: the program has no tables for unwinding */
-    .altmacro
-    .text
+#include "inference/kernels/x86/assembly_avx512.h"
 
 /* struct depthwise_f32 */
     .set INPUTS, 0

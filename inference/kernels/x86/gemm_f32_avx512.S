@@ -9,13 +9,7 @@
  *
  * Registers: zmm0.. accumulators [set][row][vector]; zmm24, 25 weights; zmm28..31 broadcast inputs. rax rcx rdx rbx rbp rsi r8..r13:
  * a row's input each; r14: bytes into the rows; r15: the argument; rdi: weights. */
-#if defined(__linux__) && defined(__ELF__)
-    .section .note.GNU-stack, "", @progbits
-#endif
-    .intel_syntax noprefix
-    .cfi_sections .debug_frame /* for debuggers alone: the program has no tables for unwinding */
-    .altmacro
-    .text
+#include "inference/kernels/x86/assembly_avx512.h"
 
 /* struct gemm_f32 */
     .set INPUTS, 0
